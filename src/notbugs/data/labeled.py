@@ -1,0 +1,115 @@
+"""Labelled images as a value: one tensor of images, one of labels, and where they came from."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, final
+
+import numpy as np
+import torch
+
+from notbugs.errors import NotbugsError
+from notbugs.tensors import Images, Labels
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where a data set came from: enough to say whether two are the same, and how to make it again."""
+
+    name: str
+    licence: str = "unknown"
+    citation: str = ""
+    recipe: Mapping[str, Any] = field(default_factory=dict)  # for a built set: kind, seed, threat, steps, ...
+    parent: str = ""  # digest of the data set it was built from
+    model: str = ""  # digest of the model it was built with
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class LabeledImages:
+    """Images float32 in [0, 1], NCHW; labels int64; further per-image columns by name.
+
+    `columns` holds whatever else is known of each image: `index`, `original_label` and `target` in a built
+    data set, `robust_class` and `nonrobust_class` in a planted one. Raises NotbugsError if the parts disagree.
+
+    >>> import torch
+    >>> data = LabeledImages(images=torch.zeros(2, 3, 4, 4), labels=torch.tensor([0, 1]),
+    ...                      class_names=("cat", "dog"), origin=Origin(name="example"))
+    >>> len(data), data.classes, data.take(torch.tensor([1])).labels.tolist()
+    (2, 2, [1])
+    """
+
+    images: Images
+    labels: Labels
+    class_names: tuple[str, ...]
+    origin: Origin
+    columns: Mapping[str, torch.Tensor] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        n = len(self.images)
+        if n == 0:
+            raise NotbugsError(f"{self.origin.name} has 0 images; nothing can be measured on it")
+        for name, column in {"labels": self.labels, **self.columns}.items():
+            if len(column) != n:
+                raise NotbugsError(f"{self.origin.name}: {n} images but {len(column)} values of {name}")
+        low, high = int(self.labels.min()), int(self.labels.max())
+        if low < 0 or high >= self.classes:
+            bad = low if low < 0 else high
+            row = int((self.labels == bad).nonzero()[0])
+            raise NotbugsError(
+                f"{self.origin.name}: row {row} has label {bad}, expected 0 to {self.classes - 1} "
+                f"for {self.classes} classes"
+            )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def classes(self) -> int:
+        return len(self.class_names)
+
+    def take(self, rows: torch.Tensor) -> "LabeledImages":
+        """The rows named by `rows` (indices or a mask), with all their columns."""
+        return replace(
+            self,
+            images=self.images[rows],
+            labels=self.labels[rows],
+            columns={name: column[rows] for name, column in self.columns.items()},
+        )
+
+    def first(self, count: int) -> "LabeledImages":
+        """At most the first `count` images."""
+        return self if count >= len(self) else self.take(torch.arange(count, device=self.labels.device))
+
+    def to(self, device: torch.device | str) -> "LabeledImages":
+        return replace(
+            self,
+            images=self.images.to(device),
+            labels=self.labels.to(device),
+            columns={name: column.to(device) for name, column in self.columns.items()},
+        )
+
+    def relabeled(self, labels: torch.Tensor) -> "LabeledImages":
+        """The same images under other labels."""
+        return replace(self, labels=labels)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of images, labels and class names (not of the origin: same content, same digest)."""
+        hasher = hashlib.sha256()
+        hasher.update("\0".join(self.class_names).encode())
+        hasher.update(str(tuple(self.images.shape)).encode())
+        for tensor in (self.images, self.labels):
+            hasher.update(np.ascontiguousarray(tensor.cpu().numpy()).data)
+        return hasher.hexdigest()
+
+    def __repr__(self) -> str:
+        n, c, h, w = self.images.shape
+        return f"LabeledImages({self.origin.name}: {n} images {c}x{h}x{w}, {self.classes} classes)"
+
+    def _repr_html_(self) -> str:
+        from notbugs.notebook import images_html
+
+        return images_html(self)

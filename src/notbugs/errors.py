@@ -1,0 +1,26 @@
+"""What went wrong in the user's terms: what was given, what was expected, how to fix it."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class NotbugsError(ValueError):
+    """A mistake the user can mend. Its message is one line: what was given, what was expected, the fix."""
+
+
+def unknown(kind: str, given: str, known: Iterable[str]) -> NotbugsError:
+    """The error for a name that is not on a list, with the nearest name on it.
+
+    >>> str(unknown("class", "dgo", ["cat", "dog"]))
+    "unknown class 'dgo'; did you mean 'dog'? (known: cat, dog)"
+    """
+    names = list(known)
+    near = get_close_matches(given, names, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return NotbugsError(f"unknown {kind} {given!r}{hint} (known: {', '.join(names)})")
+
+
+def require_positive(name: str, value: float) -> None:
+    """Raise unless value > 0 (NaN is not)."""
+    if not value > 0:
+        raise NotbugsError(f"{name} must be positive, got {value}")

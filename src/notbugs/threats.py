@@ -1,0 +1,193 @@
+"""Threats: what an adversary may change. Geometry is a value with methods; budgets are in [0, 1] pixel units."""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import final
+
+import torch
+
+from notbugs.errors import NotbugsError, unknown
+from notbugs.tensors import Images, PerExample
+
+TOLERANCE = 1e-5
+"""How far past eps a measured size may lie: float32 rounding of centre + perturbation, nothing more."""
+
+
+class Threat(ABC):
+    """A set of images around each centre, inside the pixel box [0, 1]. Subclasses are final frozen values."""
+
+    eps: float
+
+    @abstractmethod
+    def size(self, images: Images, centers: Images) -> PerExample:
+        """How far each image lies from its centre, in the threat's norm."""
+
+    @abstractmethod
+    def project(self, images: Images, centers: Images) -> Images:
+        """The nearest images (in L2) inside both the ball and the box; centres must lie in the box."""
+
+    @abstractmethod
+    def ascent_direction(self, gradients: Images) -> Images:
+        """The unit step that raises a linear objective fastest; zero where the gradient is zero."""
+
+    @abstractmethod
+    def random_start(self, centers: Images, generator: torch.Generator) -> Images:
+        """One uniform draw from each ball, brought into the box."""
+
+    def contains(self, images: Images, centers: Images) -> torch.Tensor:
+        """Which images lie in ball and box, up to TOLERANCE. NaN lies nowhere."""
+        flat = images.flatten(1)
+        in_box = (flat >= 0).all(1) & (flat <= 1).all(1)
+        return in_box & (self.size(images, centers) <= self.eps + TOLERANCE)
+
+    def scaled(self, factor: float) -> "Threat":
+        """The same threat with its budget multiplied by `factor`."""
+        return type(self)(self.eps * factor)  # type: ignore[call-arg]
+
+
+def _check_eps(eps: float) -> None:
+    if not eps >= 0:
+        raise NotbugsError(f"eps must be >= 0 (pixel values lie in [0, 1]), got {eps}")
+
+
+@final
+@dataclass(frozen=True)
+class Linf(Threat):
+    """Every value may change by at most eps.
+
+    >>> Linf(0.1).project(torch.full((1, 1, 1, 1), 0.9), torch.full((1, 1, 1, 1), 0.5)).item()
+    0.6000000238418579
+    """
+
+    eps: float
+
+    def __post_init__(self) -> None:
+        _check_eps(self.eps)
+
+    def __str__(self) -> str:
+        fraction = Fraction(self.eps * 255).limit_denominator(100) if math.isfinite(self.eps) else Fraction(0)
+        whole = fraction.denominator == 1 and abs(float(fraction) / 255 - self.eps) < 1e-9 and self.eps > 0
+        return f"linf:{fraction}/255" if whole else f"linf:{self.eps:g}"
+
+    def size(self, images: Images, centers: Images) -> PerExample:
+        return (images - centers).flatten(1).abs().amax(1)
+
+    def project(self, images: Images, centers: Images) -> Images:
+        return images.clamp((centers - self.eps).clamp_min(0), (centers + self.eps).clamp_max(1))
+
+    def ascent_direction(self, gradients: Images) -> Images:
+        return gradients.sign()
+
+    def random_start(self, centers: Images, generator: torch.Generator) -> Images:
+        if not math.isfinite(self.eps):
+            raise NotbugsError("a random start needs a finite eps")
+        noise = torch.rand(centers.shape, generator=generator, device=centers.device, dtype=centers.dtype)
+        return self.project(centers + (2 * noise - 1) * self.eps, centers)
+
+
+@final
+@dataclass(frozen=True)
+class L2(Threat):
+    """The Euclidean length of the change is at most eps; eps = inf leaves only the pixel box.
+
+    >>> centers = torch.full((1, 1, 1, 2), 0.5)
+    >>> L2(0.2).project(centers + torch.tensor([0.3, 0.0]), centers).flatten().tolist()
+    [0.699999988079071, 0.5]
+    """
+
+    eps: float
+
+    def __post_init__(self) -> None:
+        _check_eps(self.eps)
+
+    def __str__(self) -> str:
+        return f"l2:{self.eps:g}"
+
+    def size(self, images: Images, centers: Images) -> PerExample:
+        return torch.linalg.vector_norm((images - centers).flatten(1), dim=1)
+
+    def project(self, images: Images, centers: Images) -> Images:
+        """The nearest point of ball and box together, not one after the other.
+
+        By the KKT conditions it is clamp(center + t * change, 0, 1) with the largest t <= 1 of length <= eps.
+        The length grows with t, and the values that the box stops only grow in number, so
+        t <- sqrt((eps^2 - stopped^2) / free^2) climbs to the solution in a few rounds.
+        """
+        if not math.isfinite(self.eps):
+            return images.clamp(0, 1)
+        change = (images - centers).flatten(1)
+        length = torch.linalg.vector_norm(change, dim=1, keepdim=True)
+        shrink = (self.eps / length.clamp_min(torch.finfo(length.dtype).tiny)).clamp_max(1)
+        flat_centers = centers.flatten(1)
+        moved = flat_centers + change * shrink
+        projected = moved.clamp(0, 1)
+        # A row is solved already if the box stops nothing in it, or if the box alone keeps it in the ball.
+        open_rows = ((projected != moved).any(1) & (length[:, 0] > self.eps)).nonzero()[:, 0]
+        if len(open_rows) > 0:
+            projected[open_rows] = self._stretch(change[open_rows], flat_centers[open_rows], shrink[open_rows])
+        return projected.view_as(images)
+
+    def _stretch(
+        self, change: torch.Tensor, centers: torch.Tensor, t: torch.Tensor
+    ) -> torch.Tensor:
+        room = torch.where(change > 0, 1 - centers, centers)
+        magnitude = change.abs()
+        for _ in range(64):  # each round stops at least one more value; in practice two or three rounds
+            stopped = magnitude * t > room
+            spent = torch.where(stopped, room, 0).square().sum(1, keepdim=True)
+            free = torch.where(stopped, 0, magnitude).square().sum(1, keepdim=True)
+            left = (self.eps**2 - spent).clamp_min(0)
+            longer = torch.where(free > 0, (left / free.clamp_min(1e-30)).sqrt().clamp_max(1), t)
+            if bool((longer <= t * (1 + 1e-6)).all()):
+                break
+            t = torch.maximum(t, longer)
+        return (centers + change * t).clamp(0, 1)
+
+    def ascent_direction(self, gradients: Images) -> Images:
+        flat = gradients.flatten(1)
+        # Scaling by the largest entry first: tiny gradients of a saturated model would underflow when squared.
+        flat = flat / flat.abs().amax(1, keepdim=True).clamp_min(torch.finfo(flat.dtype).tiny)
+        length = torch.linalg.vector_norm(flat, dim=1, keepdim=True)
+        return (flat / length.clamp_min(1e-12)).view_as(gradients)
+
+    def random_start(self, centers: Images, generator: torch.Generator) -> Images:
+        if not math.isfinite(self.eps):
+            raise NotbugsError("a random start needs a finite eps")
+        like = {"device": centers.device, "dtype": centers.dtype}
+        noise = torch.randn(centers.shape, generator=generator, **like)
+        radius = torch.rand(len(centers), generator=generator, **like) ** (1 / centers[0].numel())
+        return self.project(centers + self.ascent_direction(noise) * (self.eps * radius).view(-1, 1, 1, 1), centers)
+
+
+THREATS: dict[str, type[Threat]] = {"linf": Linf, "l2": L2}
+
+
+def parse_number(text: str, what: str) -> float:
+    """A finite number written as 0.5, 3 or 8/255.
+
+    >>> parse_number("8/255", "eps")
+    0.03137254901960784
+    """
+    try:
+        return float(Fraction(text))
+    except (ValueError, ZeroDivisionError, OverflowError) as error:
+        raise NotbugsError(f"{what} {text!r} is not a number; write it like 0.5 or 8/255") from error
+
+
+def parse_threat(text: str) -> Threat:
+    """A threat written as NORM:EPS.
+
+    >>> parse_threat("linf:8/255"), parse_threat("l2:0.5")
+    (Linf(eps=0.03137254901960784), L2(eps=0.5))
+    """
+    norm, _, size = text.partition(":")
+    if norm not in THREATS:
+        raise unknown("threat", norm, THREATS)
+    if not size:
+        raise NotbugsError(f"threat {text!r} has no size; write it like {norm}:{'8/255' if norm == 'linf' else 0.5}")
+    eps = parse_number(size, "eps")
+    if eps <= 0:
+        raise NotbugsError(f"eps must be positive in {text!r} (pixel values lie in [0, 1])")
+    return THREATS[norm](eps)  # type: ignore[call-arg]
