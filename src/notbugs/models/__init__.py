@@ -3,5 +3,24 @@
 from notbugs.models.classifier import ImageClassifier, ModelSpec, Normalize
 from notbugs.models.frozen import frozen
 from notbugs.models.registry import ARCHITECTURES, build
+from notbugs.models.weights import load_model, load_state, model_digest, save_model
+from notbugs.models.wrapping import TappedClassifier, wrap
 
-__all__ = ["ARCHITECTURES", "ImageClassifier", "ModelSpec", "Normalize", "build", "frozen"]
+__all__ = [
+    # build one
+    "ARCHITECTURES",
+    "ImageClassifier",
+    "ModelSpec",
+    "Normalize",
+    "build",
+    # bring one's own
+    "TappedClassifier",
+    "wrap",
+    # use without changing
+    "frozen",
+    # keep
+    "load_model",
+    "load_state",
+    "model_digest",
+    "save_model",
+]

@@ -1,11 +1,11 @@
 """Four convolutions: the small net of the default study, a few million multiply-adds an image."""
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import no_type_check
 
 from torch import Tensor, nn
 
+from notbugs.models.convolution import conv_bn_relu
 from notbugs.tensors import Embeddings
 
 WIDTHS = (32, 64, 128, 128)
@@ -13,26 +13,6 @@ WIDTHS = (32, 64, 128, 128)
 
 STRIDES = (2, 2, 2, 1)
 """Early strides keep it cheap; the first 3x3 filters still see every pixel, so fine patterns are not lost."""
-
-
-def conv_bn_relu(
-    inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1, padding: int | None = None
-) -> nn.Sequential:
-    """Convolution without bias, BatchNorm, ReLU; the default padding keeps the size at stride 1."""
-    return nn.Sequential(
-        OrderedDict(
-            conv=nn.Conv2d(
-                inputs,
-                outputs,
-                kernel,
-                stride=stride,
-                padding=kernel // 2 if padding is None else padding,
-                bias=False,
-            ),
-            bn=nn.BatchNorm2d(outputs),
-            relu=nn.ReLU(),
-        )
-    )
 
 
 class ConvNet(nn.Module):
@@ -56,4 +36,4 @@ class ConvNet(nn.Module):
         return self.flatten(self.pool(self.layers(images)))
 
 
-__all__ = ["STRIDES", "WIDTHS", "ConvNet", "conv_bn_relu"]
+__all__ = ["STRIDES", "WIDTHS", "ConvNet"]

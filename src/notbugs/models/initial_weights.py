@@ -1,11 +1,13 @@
 """Initial weights, drawn from a generator of their own in the order of the modules.
 
-Convolutions: normal, variance 2 / fan_out (He et al. 2015, as in the ResNet and WRN papers). Linear layers:
+Convolutions: normal, variance 2 / fan_out (He et al. 2015, as in the ResNet and WRN papers), or 2 / fan_in where the
+layer narrows, so that an untrained DenseNet does not explode. Linear layers:
 uniform within 1/sqrt(fan_in), PyTorch's default. BatchNorm: scale 1, shift 0, also where a
 residual branch ends.
 """
 
 import math
+from typing import Literal
 
 import torch
 from torch import nn
@@ -16,7 +18,10 @@ def draw_initial_weights(module: nn.Module, *, generator: torch.Generator) -> No
     """Fill every parameter and every BatchNorm statistic of `module`, in place."""
     for part in module.modules():
         if isinstance(part, nn.Conv2d):
-            nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu", generator=generator)
+            mode: Literal["fan_in", "fan_out"] = (
+                "fan_in" if part.in_channels > part.out_channels else "fan_out"
+            )
+            nn.init.kaiming_normal_(part.weight, mode=mode, nonlinearity="relu", generator=generator)
             if part.bias is not None:
                 nn.init.zeros_(part.bias)
         elif isinstance(part, nn.Linear):

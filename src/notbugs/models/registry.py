@@ -9,16 +9,33 @@ from torch import nn
 from notbugs.errors import NotbugsError, unknown
 from notbugs.models.classifier import ImageClassifier, ModelSpec
 from notbugs.models.convnet import ConvNet
+from notbugs.models.densenet import DenseNet
+from notbugs.models.inception import Inception
 from notbugs.models.initial_weights import draw_initial_weights
+from notbugs.models.resnet import BasicBlock, Bottleneck, ResNet
 from notbugs.models.resnet9 import ResNet9
+from notbugs.models.vgg import VGG16
 from notbugs.models.wide_resnet import WideResNet
 from notbugs.seeds import generator
+
+
+def _resnet(block: type[BasicBlock] | type[Bottleneck], *blocks: int) -> Callable[[ModelSpec], nn.Module]:
+    return lambda spec: ResNet(spec.channels, image_size=spec.image_size, block=block, blocks=blocks)
+
 
 BODIES: dict[str, Callable[[ModelSpec], nn.Module]] = {
     "convnet": lambda spec: ConvNet(spec.channels),
     "resnet9": lambda spec: ResNet9(spec.channels),
+    "resnet18": _resnet(BasicBlock, 2, 2, 2, 2),
+    "resnet50": _resnet(Bottleneck, 3, 4, 6, 3),
+    "vgg16": lambda spec: VGG16(spec.channels),
+    "densenet": lambda spec: DenseNet(spec.channels, image_size=spec.image_size),
+    "inception": lambda spec: Inception(spec.channels, image_size=spec.image_size),
 }
 """A body maps normalised images to (batch, body.out_features). To add an architecture, add a row."""
+
+SMALLEST_IMAGE = {"resnet9": 8, "vgg16": 32, "densenet": 4}
+"""Pixels a side below which pooling would leave nothing; 1 for the others."""
 
 ARCHITECTURES = (*BODIES, "wrn-10-2", "wrn-16-2", "wrn-28-10")
 """Names that `build` knows; also `wrn-D-K` for any D = 6n + 4, and `convnet-W1-W2-W3-W4` for other widths."""
@@ -41,32 +58,38 @@ def build(
     elif classes is None:
         raise NotbugsError(f"give the number of classes: build({arch!r}, classes=..., seed=...)")
     else:
+        mean, std = (0.5,) * channels, (0.25,) * channels
         spec = ModelSpec(
-            arch=arch,
-            classes=classes,
-            image_size=image_size,
-            channels=channels,
-            mean=(0.5,) * channels,
-            std=(0.25,) * channels,
+            arch=arch, classes=classes, image_size=image_size, channels=channels, mean=mean, std=std
         )
-    # On the meta device nothing is drawn or filled: the weights are drawn once, from our generator.
+    model = skeleton(spec)
+    for name, part in (("body", model.body), ("head", model.head)):
+        part.to_empty(device="cpu")
+        draw_initial_weights(part, generator=generator(seed, "weights", name))
+    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def skeleton(spec: ModelSpec) -> ImageClassifier:
+    """The network of `spec` with body and head on the meta device: shapes and names, no weights, no draws."""
+    smallest = SMALLEST_IMAGE.get(spec.arch, 1)
+    if spec.image_size < smallest:
+        raise NotbugsError(f"{spec.arch} needs images of at least {smallest} pixels, got {spec.image_size}")
     with torch.device("meta"):
         body = _body(spec)
         head = nn.Linear(body.out_features, spec.classes)  # type: ignore[arg-type]
-    for part in (body, head):
-        part.to_empty(device="cpu")
-        draw_initial_weights(part, generator=generator(seed, "weights", "body" if part is body else "head"))
-    return ImageClassifier(spec, body=body, head=head).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return ImageClassifier(spec, body=body, head=head)
 
 
 def _body(spec: ModelSpec) -> nn.Module:
     if spec.arch in BODIES:
         return BODIES[spec.arch](spec)
-    if match := re.fullmatch(r"wrn-(\d+)-(\d+)", spec.arch):
+    if match := re.fullmatch(r"wrn-(\d{1,3})-(\d{1,3})", spec.arch):
         return WideResNet(spec.channels, depth=int(match[1]), width=int(match[2]))
-    if match := re.fullmatch(r"convnet-([1-9]\d*)-([1-9]\d*)-([1-9]\d*)-([1-9]\d*)", spec.arch):
+    if match := re.fullmatch(
+        r"convnet-([1-9]\d{0,4})-([1-9]\d{0,4})-([1-9]\d{0,4})-([1-9]\d{0,4})", spec.arch
+    ):
         return ConvNet(spec.channels, widths=tuple(int(width) for width in match.groups()))
     raise unknown("architecture", spec.arch, ARCHITECTURES)
 
 
-__all__ = ["ARCHITECTURES", "build"]
+__all__ = ["ARCHITECTURES", "build", "skeleton"]

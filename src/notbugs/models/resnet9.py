@@ -4,7 +4,7 @@ from typing import no_type_check
 
 from torch import Tensor, nn
 
-from notbugs.models.convnet import conv_bn_relu
+from notbugs.models.convolution import conv_bn_relu
 from notbugs.tensors import Embeddings
 
 
