@@ -1,0 +1,113 @@
+"""Augmentation of a whole batch at once, on the batch's own device."""
+
+from dataclasses import dataclass
+from typing import final
+
+import torch
+
+from notbugs.errors import NotbugsError
+from notbugs.tensors import Images
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Augmentation:
+    """What is done to each training image, drawn anew and independently for every image, in this order.
+
+    `flip`: mirror left to right with probability 1/2. `translate`: shift by up to that many pixels each way
+    (a random crop of the reflect-padded image). `cutout`: set one square of that side, wholly inside the
+    image, to 0.5 (the mean of [0, 1]). `noise`: add Gaussian noise of that standard deviation (in units of
+    [0, 1]), then clamp to [0, 1]. A field at its default does nothing and draws nothing.
+
+    The input is never modified, its memory format is kept, and with every field off it is returned as it is.
+    Draws are made on the generator's device: a CPU generator gives the same augmentation on every device.
+    Raises NotbugsError for a negative field, and when called on images that the fields do not fit in.
+
+    >>> images = torch.rand(8, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    >>> augment = Augmentation(flip=True, translate=2)
+    >>> augment(images, generator=torch.Generator().manual_seed(1)).shape
+    torch.Size([8, 3, 32, 32])
+    >>> Augmentation()(images, generator=torch.Generator()) is images
+    True
+    """
+
+    flip: bool = False
+    translate: int = 0
+    cutout: int = 0
+    noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("translate", "cutout", "noise"):
+            value = getattr(self, name)
+            if not 0 <= value < float("inf"):
+                raise NotbugsError(f"augmentation: {name} must be 0 or more, got {value}")
+
+    def __call__(self, images: Images, *, generator: torch.Generator) -> Images:
+        side = min(images.shape[-2:])
+        if self.translate >= side:  # reflection needs one pixel more than it shows
+            raise NotbugsError(
+                f"augmentation: translate={self.translate} needs images larger than {self.translate} pixels, "
+                f"these are {images.shape[-2]}x{images.shape[-1]}; use translate <= {side - 1}"
+            )
+        if self.cutout > side:
+            raise NotbugsError(
+                f"augmentation: cutout={self.cutout} does not fit in images of "
+                f"{images.shape[-2]}x{images.shape[-1]}; use cutout <= {side}"
+            )
+        if self.flip or self.translate:
+            images = _moved(images, flip=self.flip, translate=self.translate, generator=generator)
+        if self.cutout:
+            images = _with_square(images, side=self.cutout, generator=generator)
+        if self.noise:
+            noise = torch.randn(
+                images.shape, generator=generator, device=generator.device, dtype=images.dtype
+            ).to(images.device)
+            images = torch.add(images, noise, alpha=self.noise).clamp_(0, 1)
+        return images
+
+
+def _integers(
+    low: int, high: int, count: int, generator: torch.Generator, device: torch.device
+) -> torch.Tensor:
+    """`count` draws from low, ..., high (both included), as a column."""
+    return torch.randint(low, high + 1, (count, 1), generator=generator, device=generator.device).to(device)
+
+
+def _moved(images: Images, *, flip: bool, translate: int, generator: torch.Generator) -> Images:
+    """Flip, reflect-pad and crop as one gather of pixels.
+
+    512 images of 3x32x32 on one core: 1.8 ms (2.8 ms channels_last). Measured against it: padding, then a
+    gather of sliding windows 3.8 ms (6.4), a copy per distinct shift 4.4 ms (8.2), one index per axis 10
+    ms.
+    """
+    n, channels, height, width = images.shape
+    device = images.device
+    rows = torch.arange(height, device=device).expand(n, height)
+    cols = torch.arange(width, device=device).expand(n, width)
+    if translate:
+        rows = _reflected(rows + _integers(-translate, translate, n, generator, device), height)
+        cols = _reflected(cols + _integers(-translate, translate, n, generator, device), width)
+    if flip:
+        cols = torch.where(_integers(0, 1, n, generator, device) == 1, width - 1 - cols, cols)
+    pixels = rows[:, :, None] * width + cols[:, None, :]
+    if images.is_contiguous(memory_format=torch.channels_last) and not images.is_contiguous():
+        first = torch.arange(n, device=device)[:, None, None] * (height * width)
+        flat = images.permute(0, 2, 3, 1).reshape(n * height * width, channels)
+        return flat[(first + pixels).flatten()].view(n, height, width, channels).permute(0, 3, 1, 2)
+    index = pixels.view(n, 1, -1).expand(n, channels, -1)
+    return images.reshape(n, channels, -1).gather(2, index).view(n, channels, height, width)
+
+
+def _reflected(positions: torch.Tensor, size: int) -> torch.Tensor:
+    """Positions outside 0, ..., size-1 mirrored about the edge pixels, which are not repeated."""
+    positions = positions.abs()
+    return torch.where(positions < size, positions, 2 * (size - 1) - positions)
+
+
+def _with_square(images: Images, *, side: int, generator: torch.Generator) -> Images:
+    n, _, height, width = images.shape
+    device = images.device
+    rows = torch.arange(height, device=device) - _integers(0, height - side, n, generator, device)
+    cols = torch.arange(width, device=device) - _integers(0, width - side, n, generator, device)
+    inside = ((rows >= 0) & (rows < side))[:, None, :, None] & ((cols >= 0) & (cols < side))[:, None, None, :]
+    return images.masked_fill(inside, 0.5)

@@ -1,0 +1,198 @@
+"""A data set for others: Parquet in the Hugging Face layout, a folder of images, or .npz."""
+
+import io
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from PIL import Image
+
+from notbugs.data.card import dataset_card
+from notbugs.data.labeled import LabeledImages
+from notbugs.data.parquet_schema import PIXELS
+from notbugs.errors import NotbugsError, unknown
+from notbugs.tensors import Images
+
+Kind = Literal["parquet", "imagefolder", "npz"]
+
+_ROW_GROUP = 1000
+
+
+def export(data: LabeledImages, path: Path, kind: Kind, *, split: str = "train") -> Path:
+    """Write `data` into the new directory `path`, with a data set card README.md, and return `path`.
+
+    * `parquet`: `data/SPLIT-00000-of-00001.parquet` with columns `img` (8-bit PNG) and `label`, every further
+      column, and the Hugging Face features, for `datasets.load_dataset(path)`. Where 8 bits would round, a column
+      `pixels` has the exact float32 values: `read_parquet` gives back what was written, bit for bit.
+    * `imagefolder`: `SPLIT/CLASS/000000.png`, numbered by row, **rounded to 8 bits**.
+    * `npz`: `SPLIT.npz` with `images` (float32), `labels`, `class_names`, `origin` (JSON) and `column.NAME`.
+
+    `split` is the name that the files get. The directory appears complete or not at all. Raises NotbugsError if
+    `path` exists and is not an empty directory, and for data that the format cannot hold.
+    """
+    writers = {"parquet": _write_parquet, "imagefolder": _write_folder, "npz": _write_npz}
+    if kind not in writers:
+        raise unknown("export kind", kind, writers)
+    if not re.fullmatch(r"\w+", split):
+        raise NotbugsError(f"split {split!r} becomes a file name; use letters and digits, as in 'train'")
+    data = data.to("cpu")
+    with _appearing(path) as directory:
+        exact = writers[kind](data, directory, split)
+        card = dataset_card(data, kind=kind, split=split, exact=exact)
+        (directory / "README.md").write_text(card, encoding="utf-8")
+    return path
+
+
+@contextmanager
+def _appearing(path: Path) -> Iterator[Path]:
+    """A directory to write in that becomes `path` at the end, or vanishes."""
+    if path.is_symlink() or (path.exists() and not (path.is_dir() and not any(path.iterdir()))):
+        raise NotbugsError(f"{path} already exists and is not empty; name a new directory or remove it")
+    hidden = path.parent / f".{path.name}.{os.getpid()}.partial"
+    try:
+        hidden.mkdir(parents=True)
+    except OSError as error:
+        raise NotbugsError(f"{path} cannot be written ({error.strerror}); name another directory") from error
+    try:
+        yield hidden
+        os.replace(hidden, path)
+    except OSError as error:
+        raise NotbugsError(
+            f"{path} cannot be written ({error.strerror or error}); nothing was left there"
+        ) from error
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
+
+
+def _eight_bit(images: Images) -> tuple[np.ndarray, bool]:
+    """Images rounded to uint8, and whether that loses nothing."""
+    bytes_ = torch.empty(images.shape, dtype=torch.uint8)
+    exact = True
+    for part, out in zip(images.split(_ROW_GROUP), bytes_.split(_ROW_GROUP), strict=True):
+        out.copy_(part.mul(255).round_())
+        exact = exact and torch.equal(out.float().div_(255), part)
+    return bytes_.numpy(), exact
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    channels = len(pixels)
+    if channels not in (1, 3):
+        raise NotbugsError(f"PNG holds 1 or 3 channels, these images have {channels}; export to npz")
+    picture = Image.fromarray(pixels[0] if channels == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0)))
+    stream = io.BytesIO()
+    picture.save(stream, format="PNG")
+    return stream.getvalue()
+
+
+def _write_parquet(data: LabeledImages, directory: Path, split: str) -> bool:
+    eight_bit, exact = _eight_bit(data.images)
+    exact = exact and eight_bit.shape[1] == 3  # what is not RGB would come back as RGB
+    fields = [
+        pa.field("img", pa.struct({"bytes": pa.binary(), "path": pa.string()})),
+        pa.field("label", pa.int64()),
+    ]
+    features: dict[str, Any] = {
+        "img": {"_type": "Image"},
+        "label": {"names": list(data.class_names), "_type": "ClassLabel"},
+    }
+    if not exact:
+        fields.append(pa.field(PIXELS, pa.binary()))
+        features[PIXELS] = {"dtype": "binary", "_type": "Value"}
+    columns = {name: _array(name, column) for name, column in data.columns.items()}
+    for name, column in columns.items():
+        if name in features:
+            raise NotbugsError(
+                f"{data.origin.name}: Parquet has a column {name!r} of its own; rename this one"
+            )
+        fields.append(pa.field(name, column.type))
+        features[name] = _feature(column.type)
+    own: dict[str, Any] = {
+        "origin": asdict(data.origin),
+        "columns": {name: list(column.shape[1:]) for name, column in data.columns.items()},
+    }
+    if not exact:
+        own["shape"] = list(data.images.shape[1:])
+    schema = pa.schema(
+        fields,
+        metadata={
+            "huggingface": json.dumps({"info": {"features": features}}),
+            "notbugs": json.dumps(own, default=str),
+        },
+    )
+    (directory / "data").mkdir()
+    with pq.ParquetWriter(directory / "data" / f"{split}-00000-of-00001.parquet", schema) as writer:
+        for start in range(0, len(data), _ROW_GROUP):
+            rows = slice(start, start + _ROW_GROUP)
+            images = [{"bytes": _png(pixels), "path": None} for pixels in eight_bit[rows]]
+            arrays = [pa.array(images, fields[0].type), pa.array(data.labels[rows].numpy(), pa.int64())]
+            if not exact:
+                arrays.append(
+                    pa.array([p.astype("<f4").tobytes() for p in data.images[rows].numpy()], pa.binary())
+                )
+            arrays += [column[rows] for column in columns.values()]
+            writer.write_batch(pa.record_batch(arrays, schema=schema))
+    return exact
+
+
+def _array(name: str, column: torch.Tensor) -> pa.Array:
+    """One value per image; a column of more dimensions as fixed-size lists, its shape kept in the metadata."""
+    try:
+        values = column.contiguous().numpy()
+    except TypeError as error:  # bfloat16
+        raise NotbugsError(
+            f"column {name!r} is {column.dtype}, which Parquet does not have; use float32"
+        ) from error
+    flat = pa.array(values.reshape(-1))
+    return (
+        flat if values.ndim == 1 else pa.FixedSizeListArray.from_arrays(flat, int(np.prod(values.shape[1:])))
+    )
+
+
+def _feature(kind: pa.DataType) -> dict[str, Any]:
+    if pa.types.is_fixed_size_list(kind):
+        return {"feature": _feature(kind.value_type), "length": kind.list_size, "_type": "Sequence"}
+    names = {"halffloat": "float16", "float": "float32", "double": "float64"}
+    return {"dtype": names.get(str(kind), str(kind)), "_type": "Value"}
+
+
+def _write_folder(data: LabeledImages, directory: Path, split: str) -> bool:
+    eight_bit, exact = _eight_bit(data.images)
+    folders = [directory / split / _folder_name(name) for name in data.class_names]
+    if len({str(folder).lower() for folder in folders}) < data.classes:
+        raise NotbugsError(
+            f"{data.origin.name}: class names that differ only in what a folder name cannot hold"
+        )
+    digits = max(6, len(str(len(data))))
+    for folder in folders:
+        folder.mkdir(parents=True)
+    for row, (pixels, label) in enumerate(zip(eight_bit, data.labels.tolist(), strict=True)):
+        (folders[label] / f"{row:0{digits}}.png").write_bytes(_png(pixels))
+    return exact and eight_bit.shape[1] == 3
+
+
+def _folder_name(name: str) -> str:
+    """The class name with what file systems refuse, or hide, replaced."""
+    return re.sub(r"^[._ ]|[\x00-\x1f/\\:*?\"<>|]|[. ]$", "-", name) or "-"
+
+
+def _write_npz(data: LabeledImages, directory: Path, split: str) -> bool:
+    np.savez_compressed(
+        directory / f"{split}.npz",
+        allow_pickle=False,
+        images=data.images.numpy(),
+        labels=data.labels.numpy(),
+        class_names=np.array(data.class_names, dtype=str),
+        origin=np.array(json.dumps(asdict(data.origin), default=str)),
+        **{f"column.{name}": column.numpy() for name, column in data.columns.items()},
+    )
+    return True

@@ -1,0 +1,59 @@
+"""Which Parquet files of a directory are which split."""
+
+import re
+from pathlib import Path
+
+from notbugs.data.splits import require_split
+from notbugs.errors import NotbugsError
+
+_SPLIT_NAMES = {
+    "train": "train",
+    "test": "test",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+}
+
+
+def split_files(path: Path, *, split: str) -> tuple[dict[str, list[Path]], list[Path]]:
+    """All files by split, and those of the split asked for (key "" and all of them where the files name no
+    split).
+
+    A file belongs to the split that its name begins with (`train-00000-of-00005.parquet`), or to the one
+    that its folder is called. Where there is no test split, `validation` is the test. Raises NotbugsError
+    for a path that does not exist or holds no Parquet file, several data sets in one directory, and a split
+    that is not there.
+    """
+    require_split(split)
+    if not path.exists():
+        raise NotbugsError(f"{path} does not exist; expected a Parquet file or a directory of them")
+    files = [path] if path.is_file() else sorted(path.rglob("*.parquet"))
+    if not files:
+        raise NotbugsError(
+            f"{path} holds no .parquet file; expected files such as {path}/train-00000-of-00001.parquet"
+        )
+    by_split: dict[str, list[Path]] = {}
+    parents = set()
+    for file in files:
+        name, parent = _split_of(file)
+        by_split.setdefault(name, []).append(file)
+        parents.add(parent)
+    if len(parents) > 1:
+        names = ", ".join(sorted(str(parent) for parent in parents))
+        raise NotbugsError(f"{path} holds several data sets ({names}); name one of these directories")
+    if set(by_split) == {""}:
+        return by_split, files
+    chosen = by_split.get(split) or (by_split.get("validation") if split == "test" else None)
+    if not chosen:
+        known = ", ".join(sorted(filter(None, by_split)))
+        hint = "; name the directory, not one of its files" if path.is_file() else ""
+        raise NotbugsError(f"{path} has no {split} split (it has: {known}){hint}")
+    return by_split, chosen
+
+
+def _split_of(file: Path) -> tuple[str, Path]:
+    """The split of a file, and the directory of the data set that it is part of."""
+    if file.parent.name in _SPLIT_NAMES:  # CONFIG/train/0000.parquet
+        return _SPLIT_NAMES[file.parent.name], file.parent.parent
+    first = re.split(r"[-._]", file.name)[0]
+    return _SPLIT_NAMES.get(first, ""), file.parent

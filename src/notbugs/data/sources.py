@@ -1,0 +1,102 @@
+"""One loader for every place that labelled images come from."""
+
+from pathlib import Path
+
+from notbugs.data.digits import digits
+from notbugs.data.folder import read_folder
+from notbugs.data.hub import fetch
+from notbugs.data.labeled import LabeledImages, Origin
+from notbugs.data.parquet import read_parquet
+from notbugs.data.splits import require_split
+from notbugs.errors import NotbugsError, unknown
+
+_SOURCES = (
+    "planted", "planted-spurious", "digits", "cifar10", "cifar10:CLASS,CLASS", "folder:PATH", "hf:NAME",
+    "parquet:PATH", "built:DIR",
+)  # fmt: skip
+
+_CIFAR10_ON_THE_HUB = "uoft-cs/cifar10"
+
+
+def load(
+    source: str, *, split: str = "train", root: str | Path | None = None, seed: int = 0
+) -> LabeledImages:
+    """The labelled images that `source` names: float32 in [0, 1], NCHW.
+
+    ==================== ====================================================================================
+    `planted`            made by code: a robust and a non-robust feature, both known; `seed` draws it
+    `planted-spurious`   the same with a tag in a corner that is right in training and at chance in the test
+    `digits`             1297 + 500 handwritten digits, in the package
+    `cifar10`            Parquet in `root` (or `root/cifar10`), else from the Hugging Face hub
+    `cifar10:cat,dog`    only these classes, numbered in this order
+    `folder:PATH`        one folder of images per class; see `read_folder`
+    `parquet:PATH`       a Parquet file, or a directory of them; see `read_parquet`
+    `hf:NAME`            a data set of the hub, `org/name[/config]`; with `root`, `root/NAME` or `root`
+    `built:DIR`          a data set that notbugs built; it is one whole, `split` plays no part
+    ==================== ====================================================================================
+
+    `split` is `train` or `test`. `root` serves only `cifar10` and `hf:`; other paths are taken from the
+    working directory. Raises NotbugsError where the source, the split or a file is not what it should be.
+
+    >>> load("digits", split="test")
+    LabeledImages(digits: 500 images 3x32x32, 10 classes)
+    """
+    require_split(split)
+    kind, colon, detail = source.partition(":")
+    if kind in ("planted", "planted-spurious", "digits") and colon:
+        raise NotbugsError(f"source {source!r}: {kind} takes nothing after a colon; use {kind!r}")
+    if kind in ("folder", "parquet", "hf", "built") and not detail:
+        raise NotbugsError(f"source {source!r}: expected something after the colon, as in {_example(kind)!r}")
+    match kind:
+        case "planted" | "planted-spurious":
+            from notbugs.data.planted import planted
+
+            return planted(split, spurious=kind == "planted-spurious", seed=seed)
+        case "digits":
+            return digits(split)
+        case "cifar10":
+            return _cifar10(detail, split=split, root=root, all_classes=not colon)
+        case "folder":
+            return read_folder(Path(detail).expanduser(), split=split)
+        case "parquet":
+            return read_parquet(Path(detail).expanduser(), split=split)
+        case "hf":
+            return _from_hub(detail, split=split, root=root)
+        case "built":
+            from notbugs.data.shards import read_built
+
+            return read_built(Path(detail).expanduser())
+    raise unknown("source", source, _SOURCES)
+
+
+def _example(kind: str) -> str:
+    return next(source for source in _SOURCES if source.startswith(f"{kind}:"))
+
+
+def _cifar10(names: str, *, split: str, root: str | Path | None, all_classes: bool) -> LabeledImages:
+    classes = None if all_classes else [name.strip() for name in names.split(",")]
+    return read_parquet(
+        fetch(_CIFAR10_ON_THE_HUB) if root is None else _below(root, "cifar10"),
+        split=split,
+        classes=classes,
+        origin=Origin(
+            name="cifar10" if classes is None else f"cifar10:{','.join(classes)}",
+            licence="unknown",  # the authors state none
+            citation="A. Krizhevsky (2009). Learning Multiple Layers of Features from Tiny Images.",
+        ),
+    )
+
+
+def _from_hub(name: str, *, split: str, root: str | Path | None) -> LabeledImages:
+    if root is not None:
+        return read_parquet(_below(root, name), split=split)
+    org, _, rest = name.partition("/")
+    short, _, config = rest.partition("/")
+    directory = fetch(f"{org}/{short}" if short else org)
+    return read_parquet(directory / config, split=split, origin=Origin(name=name))
+
+
+def _below(root: str | Path, name: str) -> Path:
+    """`root/name` where that is a directory, else `root`."""
+    root = Path(root).expanduser()
+    return root / name if (root / name).is_dir() else root
