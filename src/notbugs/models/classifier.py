@@ -9,6 +9,7 @@ run-time type checker would refuse. The annotations hold for real calls all the 
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final, no_type_check
@@ -18,6 +19,10 @@ from torch import Tensor, nn
 
 from notbugs.errors import NotbugsError
 from notbugs.tensors import Embeddings, Images, Logits
+
+
+LARGEST = 2**20
+"""Bound on every count in a spec: a typing error, or a file that lies, should not ask for the whole memory."""
 
 
 @final
@@ -40,11 +45,14 @@ class ModelSpec:
     def __post_init__(self) -> None:
         if self.classes < 2:
             raise NotbugsError(f"a classifier needs at least 2 classes, got {self.classes}")
-        if self.image_size < 1 or self.channels < 1:
-            raise NotbugsError(
-                f"image_size and channels must be positive, got {self.image_size}, {self.channels}"
-            )
+        for name in ("classes", "image_size", "channels"):
+            if not 1 <= getattr(self, name) <= LARGEST:
+                raise NotbugsError(
+                    f"{name} must be positive and at most {LARGEST}, got {getattr(self, name)}"
+                )
         for name, values in (("mean", self.mean), ("std", self.std)):
+            if not all(map(math.isfinite, values)):
+                raise NotbugsError(f"{name} must be finite, got {values}")
             if len(values) != self.channels:
                 raise NotbugsError(
                     f"{name} has {len(values)} values for {self.channels} channels: give one each"
@@ -66,13 +74,20 @@ class ModelSpec:
         if strange or missing:
             raise NotbugsError(f"not a model spec: missing fields {missing}, unknown fields {strange}")
         values: dict[str, Any] = dict(fields)
+        integers = [values[name] for name in ("classes", "image_size", "channels") if name in values]
+        if not isinstance(values["arch"], str) or not all(type(value) is int for value in integers):
+            raise NotbugsError(
+                "not a model spec: arch must be text, classes, image_size and channels integers"
+            )
         try:
             for name in ("mean", "std"):
                 if name in values:
                     values[name] = tuple(float(value) for value in values[name])
-            return ModelSpec(**values)
-        except TypeError as error:
-            raise NotbugsError(f"not a model spec: a field has the wrong type ({error})") from error
+        except (TypeError, ValueError) as error:
+            raise NotbugsError(
+                f"not a model spec: mean and std must be lists of numbers ({error})"
+            ) from error
+        return ModelSpec(**values)
 
     def to_json(self) -> str:
         """One line of JSON with sorted keys: equal specs give equal text."""

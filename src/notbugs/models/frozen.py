@@ -38,8 +38,8 @@ def frozen(model: Callable[..., Any]) -> Iterator[None]:
         for module, was_training in training:
             module.training = was_training
         for parameter, wanted in requires_grad:
-            if wanted:
-                parameter.requires_grad_(True)
+            if parameter.requires_grad != wanted:
+                parameter.requires_grad_(wanted)
 
 
 __all__ = ["frozen"]

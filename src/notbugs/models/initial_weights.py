@@ -1,9 +1,8 @@
 """Initial weights, drawn from a generator of their own in the order of the modules.
 
-Convolutions: normal, variance 2 / fan_out (He et al. 2015, as in the ResNet and WRN papers), or 2 / fan_in where the
-layer narrows, so that an untrained DenseNet does not explode. Linear layers:
-uniform within 1/sqrt(fan_in), PyTorch's default. BatchNorm: scale 1, shift 0, also where a
-residual branch ends.
+Convolutions: normal, variance 2 / fan_out (He et al. 2015, as in the ResNet and WRN papers), or 2 / fan_in
+where the layer narrows, so that an untrained DenseNet does not explode. Linear layers: uniform within
+1/sqrt(fan_in), PyTorch's default. BatchNorm: scale 1, shift 0, also where a residual branch ends.
 """
 
 import math
