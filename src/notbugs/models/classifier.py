@@ -20,9 +20,8 @@ from torch import Tensor, nn
 from notbugs.errors import NotbugsError
 from notbugs.tensors import Embeddings, Images, Logits
 
-
 LARGEST = 2**20
-"""Bound on every count in a spec: a typing error, or a file that lies, should not ask for the whole memory."""
+"""Bound on every count in a spec: a slip, or a file that lies, should not ask for the whole memory."""
 
 
 @final
