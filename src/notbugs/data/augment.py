@@ -110,4 +110,4 @@ def _with_square(images: Images, *, side: int, generator: torch.Generator) -> Im
     rows = torch.arange(height, device=device) - _integers(0, height - side, n, generator, device)
     cols = torch.arange(width, device=device) - _integers(0, width - side, n, generator, device)
     inside = ((rows >= 0) & (rows < side))[:, None, :, None] & ((cols >= 0) & (cols < side))[:, None, None, :]
-    return images.masked_fill(inside, 0.5)
+    return images.clone().masked_fill_(inside, 0.5)  # masked_fill() would lose the memory format

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from notbugs.errors import NotbugsError, require_positive
+from notbugs.errors import NotbugsError
 from notbugs.tensors import Images
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"})
@@ -36,10 +36,11 @@ Frame = tuple[int, int]
 def choose_frame(encoded: Iterable[Encoded], *, size: int | None = None) -> Frame:
     """The height and width that a data set gets, decided from the headers of these images alone.
 
-    Raises NotbugsError for a `size` that is not positive, and for bytes that are no image.
+    Raises NotbugsError for a `size` below 1, and for bytes that are no image.
     """
     if size is not None:
-        require_positive("size", size)
+        if size < 1:
+            raise NotbugsError(f"size must be 1 pixel or more, got {size}")
         return size, size
     sizes = Counter(_upright_size(where, content) for where, content in encoded)
     if len(sizes) == 1:
@@ -135,13 +136,9 @@ def _fitted(picture: Image.Image, frame: Frame) -> Image.Image:
     height, width = frame
     if picture.size == (width, height):
         return picture
-    # The largest centred box of the frame's aspect; resize() antialiases.
+    # The largest centred box of the frame's aspect. Cropped first: resize(box=) also looks outside its box.
     scale = min(picture.width / width, picture.height / height)
-    left, top = (picture.width - width * scale) / 2, (picture.height - height * scale) / 2
-    box = (
-        max(left, 0.0),
-        max(top, 0.0),
-        min(left + width * scale, picture.width),
-        min(top + height * scale, picture.height),
-    )
-    return picture.resize((width, height), Image.Resampling.BILINEAR, box=box)
+    across, down = max(1, round(width * scale)), max(1, round(height * scale))
+    left, top = (picture.width - across) // 2, (picture.height - down) // 2
+    picture = picture.crop((left, top, left + across, top + down))
+    return picture.resize((width, height), Image.Resampling.BILINEAR)  # antialiased

@@ -7,7 +7,6 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +17,7 @@ import torch
 from PIL import Image
 
 from notbugs.data.card import dataset_card
-from notbugs.data.labeled import LabeledImages
+from notbugs.data.labeled import LabeledImages, Origin
 from notbugs.data.parquet_schema import PIXELS
 from notbugs.errors import NotbugsError, unknown
 from notbugs.tensors import Images
@@ -32,13 +31,13 @@ def export(data: LabeledImages, path: Path, kind: Kind, *, split: str = "train")
     """Write `data` into the new directory `path`, with a data set card README.md, and return `path`.
 
     * `parquet`: `data/SPLIT-00000-of-00001.parquet` with columns `img` (8-bit PNG) and `label`, every further
-      column, and the Hugging Face features, for `datasets.load_dataset(path)`. Where 8 bits would round, a column
-      `pixels` has the exact float32 values: `read_parquet` gives back what was written, bit for bit.
+      column, and the Hugging Face features, for `datasets.load_dataset(path)`. Where 8 bits would round, a
+      column `pixels` has the exact float32 values: `read_parquet` gives back what was written, bit for bit.
     * `imagefolder`: `SPLIT/CLASS/000000.png`, numbered by row, **rounded to 8 bits**.
     * `npz`: `SPLIT.npz` with `images` (float32), `labels`, `class_names`, `origin` (JSON) and `column.NAME`.
 
-    `split` is the name that the files get. The directory appears complete or not at all. Raises NotbugsError if
-    `path` exists and is not an empty directory, and for data that the format cannot hold.
+    `split` is the name that the files get. The directory appears complete or not at all. Raises NotbugsError
+    if `path` exists and is not an empty directory, and for data that the format cannot hold.
     """
     writers = {"parquet": _write_parquet, "imagefolder": _write_folder, "npz": _write_npz}
     if kind not in writers:
@@ -79,7 +78,7 @@ def _eight_bit(images: Images) -> tuple[np.ndarray, bool]:
     bytes_ = torch.empty(images.shape, dtype=torch.uint8)
     exact = True
     for part, out in zip(images.split(_ROW_GROUP), bytes_.split(_ROW_GROUP), strict=True):
-        out.copy_(part.mul(255).round_())
+        out.copy_(part.mul(255).round_().clamp_(0, 255))
         exact = exact and torch.equal(out.float().div_(255), part)
     return bytes_.numpy(), exact
 
@@ -117,7 +116,7 @@ def _write_parquet(data: LabeledImages, directory: Path, split: str) -> bool:
         fields.append(pa.field(name, column.type))
         features[name] = _feature(column.type)
     own: dict[str, Any] = {
-        "origin": asdict(data.origin),
+        "origin": _record(data.origin),
         "columns": {name: list(column.shape[1:]) for name, column in data.columns.items()},
     }
     if not exact:
@@ -144,14 +143,22 @@ def _write_parquet(data: LabeledImages, directory: Path, split: str) -> bool:
     return exact
 
 
-def _array(name: str, column: torch.Tensor) -> pa.Array:
-    """One value per image; a column of more dimensions as fixed-size lists, its shape kept in the metadata."""
+def _record(origin: Origin) -> dict[str, Any]:
+    return {**vars(origin), "recipe": dict(origin.recipe)}
+
+
+def _values(name: str, column: torch.Tensor) -> np.ndarray:
     try:
-        values = column.contiguous().numpy()
+        return column.contiguous().numpy()
     except TypeError as error:  # bfloat16
         raise NotbugsError(
-            f"column {name!r} is {column.dtype}, which Parquet does not have; use float32"
+            f"column {name!r} is {column.dtype}, which files do not hold; use float32"
         ) from error
+
+
+def _array(name: str, column: torch.Tensor) -> pa.Array:
+    """One value per image; more dimensions as fixed-size lists, their shape kept in the metadata."""
+    values = _values(name, column)
     flat = pa.array(values.reshape(-1))
     return (
         flat if values.ndim == 1 else pa.FixedSizeListArray.from_arrays(flat, int(np.prod(values.shape[1:])))
@@ -192,7 +199,7 @@ def _write_npz(data: LabeledImages, directory: Path, split: str) -> bool:
         images=data.images.numpy(),
         labels=data.labels.numpy(),
         class_names=np.array(data.class_names, dtype=str),
-        origin=np.array(json.dumps(asdict(data.origin), default=str)),
-        **{f"column.{name}": column.numpy() for name, column in data.columns.items()},
+        origin=np.array(json.dumps(_record(data.origin), default=str)),
+        **{f"column.{name}": _values(name, column) for name, column in data.columns.items()},
     )
     return True

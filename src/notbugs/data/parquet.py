@@ -118,7 +118,7 @@ def _labels(files: list[Path], schema: ParquetSchema) -> tuple[tuple[str, ...], 
         if not pa.types.is_integer(column.type):
             raise NotbugsError(
                 f"{file} row 0: {schema.label} is {_first(column)}, expected an integer from 0 to "
-                f" {len(schema.class_names) - 1}; write the column as int64"
+                f"{len(schema.class_names) - 1}; write the column as int64"
             )
         found = column.to_numpy().astype(np.int64)
         bad = np.flatnonzero((found < 0) | (found >= len(schema.class_names)))

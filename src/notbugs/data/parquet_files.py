@@ -25,19 +25,25 @@ def split_files(path: Path, *, split: str) -> tuple[dict[str, list[Path]], list[
     that is not there.
     """
     require_split(split)
-    if not path.exists():
+    try:
+        found = path.exists()
+    except OSError as error:
+        raise NotbugsError(f"{path} cannot be read ({error.strerror}); check its permissions") from error
+    if not found:
         raise NotbugsError(f"{path} does not exist; expected a Parquet file or a directory of them")
-    files = [path] if path.is_file() else sorted(path.rglob("*.parquet"))
+    files = (
+        [path] if path.is_file() else [file for file in sorted(path.rglob("*.parquet")) if _seen(file, path)]
+    )
     if not files:
         raise NotbugsError(
             f"{path} holds no .parquet file; expected files such as {path}/train-00000-of-00001.parquet"
         )
     by_split: dict[str, list[Path]] = {}
-    parents = set()
     for file in files:
-        name, parent = _split_of(file)
-        by_split.setdefault(name, []).append(file)
-        parents.add(parent)
+        by_split.setdefault(_split_of(file)[0], []).append(file)
+    if len(by_split) > 1:
+        by_split.pop("", None)  # other files beside the splits
+    parents = {_split_of(file)[1] for group in by_split.values() for file in group}
     if len(parents) > 1:
         names = ", ".join(sorted(str(parent) for parent in parents))
         raise NotbugsError(f"{path} holds several data sets ({names}); name one of these directories")
@@ -49,6 +55,10 @@ def split_files(path: Path, *, split: str) -> tuple[dict[str, list[Path]], list[
         hint = "; name the directory, not one of its files" if path.is_file() else ""
         raise NotbugsError(f"{path} has no {split} split (it has: {known}){hint}")
     return by_split, chosen
+
+
+def _seen(file: Path, directory: Path) -> bool:
+    return not any(part.startswith(".") for part in file.relative_to(directory).parts)
 
 
 def _split_of(file: Path) -> tuple[str, Path]:

@@ -1,7 +1,7 @@
 """Which column of a Parquet file is the image, which the label, and what the classes are called."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, final
 
@@ -62,8 +62,15 @@ def parquet_schema(schema: pa.Schema, *, file: Path, label: str | None = None) -
         column_shapes={
             name: tuple(shape) for name, shape in own.get("columns", {}).items() if name in schema.names
         },
-        origin=Origin(**own["origin"]) if "origin" in own else None,
+        origin=_origin(own.get("origin")),
     )
+
+
+def _origin(record: Any) -> Origin | None:
+    if not isinstance(record, dict) or "name" not in record:
+        return None
+    known = {field.name for field in fields(Origin)}  # a later version may have more
+    return Origin(**{name: value for name, value in record.items() if name in known})
 
 
 def _json(schema: pa.Schema, key: bytes) -> dict[str, Any]:
