@@ -93,7 +93,11 @@ def _moved(images: Images, *, flip: bool, translate: int, generator: torch.Gener
     if images.is_contiguous(memory_format=torch.channels_last) and not images.is_contiguous():
         first = torch.arange(n, device=device)[:, None, None] * (height * width)
         flat = images.permute(0, 2, 3, 1).reshape(n * height * width, channels)
-        return flat[(first + pixels).flatten()].view(n, height, width, channels).permute(0, 3, 1, 2)
+        return (
+            flat.index_select(0, (first + pixels).flatten())
+            .view(n, height, width, channels)
+            .permute(0, 3, 1, 2)
+        )
     index = pixels.view(n, 1, -1).expand(n, channels, -1)
     return images.reshape(n, channels, -1).gather(2, index).view(n, channels, height, width)
 
