@@ -126,12 +126,12 @@ class L2(Threat):
         # A row is solved already if the box stops nothing in it, or if the box alone keeps it in the ball.
         open_rows = ((projected != moved).any(1) & (length[:, 0] > self.eps)).nonzero()[:, 0]
         if len(open_rows) > 0:
-            projected[open_rows] = self._stretch(change[open_rows], flat_centers[open_rows], shrink[open_rows])
+            projected[open_rows] = self._stretch(
+                change[open_rows], flat_centers[open_rows], shrink[open_rows]
+            )
         return projected.view_as(images)
 
-    def _stretch(
-        self, change: torch.Tensor, centers: torch.Tensor, t: torch.Tensor
-    ) -> torch.Tensor:
+    def _stretch(self, change: torch.Tensor, centers: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         room = torch.where(change > 0, 1 - centers, centers)
         magnitude = change.abs()
         for _ in range(64):  # each round stops at least one more value; in practice two or three rounds
@@ -155,10 +155,12 @@ class L2(Threat):
     def random_start(self, centers: Images, generator: torch.Generator) -> Images:
         if not math.isfinite(self.eps):
             raise NotbugsError("a random start needs a finite eps")
-        like = {"device": centers.device, "dtype": centers.dtype}
-        noise = torch.randn(centers.shape, generator=generator, **like)
-        radius = torch.rand(len(centers), generator=generator, **like) ** (1 / centers[0].numel())
-        return self.project(centers + self.ascent_direction(noise) * (self.eps * radius).view(-1, 1, 1, 1), centers)
+        noise = torch.randn(centers.shape, generator=generator, device=centers.device, dtype=centers.dtype)
+        draw = torch.rand(len(centers), generator=generator, device=centers.device, dtype=centers.dtype)
+        radius = draw ** (1 / centers[0].numel())  # uniform in volume
+        return self.project(
+            centers + self.ascent_direction(noise) * (self.eps * radius).view(-1, 1, 1, 1), centers
+        )
 
 
 THREATS: dict[str, type[Threat]] = {"linf": Linf, "l2": L2}
@@ -186,7 +188,9 @@ def parse_threat(text: str) -> Threat:
     if norm not in THREATS:
         raise unknown("threat", norm, THREATS)
     if not size:
-        raise NotbugsError(f"threat {text!r} has no size; write it like {norm}:{'8/255' if norm == 'linf' else 0.5}")
+        raise NotbugsError(
+            f"threat {text!r} has no size; write it like {norm}:{'8/255' if norm == 'linf' else 0.5}"
+        )
     eps = parse_number(size, "eps")
     if eps <= 0:
         raise NotbugsError(f"eps must be positive in {text!r} (pixel values lie in [0, 1])")

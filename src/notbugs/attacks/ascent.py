@@ -1,0 +1,90 @@
+"""The one engine: projected steepest ascent on an objective of images.
+
+Attacks, adversarial training, robust data sets, inversion and drawing are an objective + a start + a threat.
+"""
+
+from typing import Literal
+
+import torch
+
+from notbugs.attacks.objectives import RowObjective
+from notbugs.errors import NotbugsError
+from notbugs.tensors import Images, Mask, Objective, PerExample
+from notbugs.threats import Threat
+
+Keep = Literal["best", "last"]
+
+
+def projected_ascent(
+    objective: Objective,
+    start: Images,
+    *,
+    threat: Threat,
+    centers: Images,
+    steps: int,
+    step_size: float,
+    keep: Keep = "best",
+    stop_when_finished: bool = False,
+) -> Images:
+    """Climb `objective` from `start` in steps of length `step_size` (in the threat's norm), staying in the threat.
+
+    `keep` says which iterate is returned for each image: the best seen, or the last. With `stop_when_finished`
+    an image leaves the batch the moment its objective calls it finished, and the others go on without it; the
+    objective must then be a RowObjective. Rows do not influence each other. Cost: `steps` gradients of the
+    objective, and one value more unless keep="last" without stopping.
+
+    Raises NotbugsError if the search runs into NaN.
+
+    >>> from notbugs.threats import L2
+    >>> centers = torch.full((1, 1, 1, 2), 0.5)
+    >>> projected_ascent(lambda x: x[:, 0, 0, 0], centers, threat=L2(0.25), centers=centers, steps=3, step_size=0.1)
+    tensor([[[[0.7500, 0.5000]]]])
+    """
+    if steps < 0 or step_size <= 0:
+        raise NotbugsError(
+            f"ascent needs steps >= 0 and step_size > 0, got steps={steps}, step_size={step_size}"
+        )
+    if stop_when_finished and not isinstance(objective, RowObjective):
+        raise NotbugsError("stop_when_finished needs an objective with values_and_finished() and take()")
+    images = threat.project(start, centers).detach()
+    found, active = images.clone(), torch.arange(len(images), device=images.device)
+    best = torch.full((len(found),), -torch.inf, device=found.device, dtype=found.dtype)
+    for step in range(steps + 1):
+        climbing = step < steps
+        if not climbing and keep == "last":
+            break
+        with torch.set_grad_enabled(climbing):
+            current = images.detach().requires_grad_(climbing)
+            values, finished = _evaluate(objective, current, stop_when_finished)
+        if keep == "best":
+            settled = finished | (values.detach() > best[active])
+            best[active[settled]] = values.detach()[settled].to(best.dtype)
+        else:
+            settled = finished
+        found[active[settled]] = images[settled]
+        if not climbing:
+            break
+        (gradients,) = torch.autograd.grad(values.sum(), current)
+        if stop_when_finished and bool(finished.any()):
+            going = (~finished).nonzero()[:, 0]
+            active, images, centers, gradients = (
+                active[going],
+                images[going],
+                centers[going],
+                gradients[going],
+            )
+            objective = objective.take(going)  # type: ignore[attr-defined]
+            if len(going) == 0:
+                return found
+        images = threat.project(images + step_size * threat.ascent_direction(gradients), centers)
+    if keep == "last":
+        found[active] = images
+    if not bool(images.isfinite().all()):
+        raise NotbugsError("the search met NaN: the model's output or gradient is not finite on these images")
+    return found
+
+
+def _evaluate(objective: Objective, images: Images, stop_when_finished: bool) -> tuple[PerExample, Mask]:
+    if stop_when_finished:
+        return objective.values_and_finished(images)  # type: ignore[attr-defined]
+    return objective(images), torch.zeros(len(images), dtype=torch.bool, device=images.device)

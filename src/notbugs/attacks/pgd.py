@@ -1,0 +1,97 @@
+"""Projected gradient descent (Madry et al. 2018; Kurakin et al. 2017), L2 steps of fixed length as in Ilyas et al."""
+
+from dataclasses import dataclass
+from typing import final
+
+import torch
+
+from notbugs.attacks.ascent import Keep, projected_ascent
+from notbugs.attacks.objectives import LOSSES, LabelObjective
+from notbugs.errors import NotbugsError, require_positive, unknown
+from notbugs.models.frozen import frozen
+from notbugs.tensors import Classifier, Images, Labels
+from notbugs.threats import Threat
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class PGD:
+    """Search the threat for images that the model takes for something else (targeted: for `labels`).
+
+    `stop_when_fooled` lets an image leave the batch at its first success; restarts then only concern the images
+    that still stand. Without it every image takes all steps and its highest loss (`keep="best"`) is returned.
+    Calling it returns images, never a verdict: whoever reports success recomputes it.
+
+    >>> from notbugs.threats import L2
+    >>> attack = PGD(threat=L2(0.5), steps=20, step_size=0.0625)
+    >>> str(attack)
+    'pgd:l2:0.5:20'
+    """
+
+    threat: Threat
+    steps: int
+    step_size: float
+    targeted: bool = False
+    random_start: bool = True
+    restarts: int = 1
+    loss: str = "cross_entropy"
+    keep: Keep = "best"
+    stop_when_fooled: bool = False
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.restarts < 1:
+            raise NotbugsError(
+                f"PGD needs steps >= 1 and restarts >= 1, got {self.steps} and {self.restarts}"
+            )
+        require_positive("step_size", self.step_size)
+        if self.loss not in LOSSES:
+            raise unknown("loss", self.loss, LOSSES)
+
+    def __str__(self) -> str:
+        more = f"x{self.restarts}" if self.restarts > 1 else ""
+        return f"pgd{'-targeted' if self.targeted else ''}:{self.threat}:{self.steps}{more}"
+
+    def __call__(
+        self, model: Classifier, images: Images, labels: Labels, *, generator: torch.Generator
+    ) -> Images:
+        """Images in the threat around `images`; `labels` are the true ones, or the targets when targeted."""
+        with frozen(model):
+            found = self._search(model, images, labels, generator)
+            if self.restarts == 1:
+                return found
+            value, finished = self._standing(model, found, labels)
+            for _ in range(self.restarts - 1):
+                rows = (~finished).nonzero()[:, 0] if self.stop_when_fooled else torch.arange(len(images))
+                if len(rows) == 0:
+                    break
+                again = self._search(model, images[rows], labels[rows], generator)
+                new_value, new_finished = self._standing(model, again, labels[rows])
+                # A success is never traded for a higher loss without one.
+                better = (new_finished & ~finished[rows]) | (
+                    (new_finished == finished[rows]) & (new_value > value[rows])
+                )
+                found[rows[better]] = again[better]
+                value[rows[better]] = new_value[better]
+                finished[rows[better]] = new_finished[better]
+            return found
+
+    def _search(
+        self, model: Classifier, images: Images, labels: Labels, generator: torch.Generator
+    ) -> Images:
+        start = self.threat.random_start(images, generator) if self.random_start else images
+        return projected_ascent(
+            LabelObjective(model, labels, LOSSES[self.loss], self.targeted),
+            start,
+            threat=self.threat,
+            centers=images,
+            steps=self.steps,
+            step_size=self.step_size,
+            keep=self.keep,
+            stop_when_finished=self.stop_when_fooled,
+        )
+
+    @torch.no_grad()
+    def _standing(
+        self, model: Classifier, images: Images, labels: Labels
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        return LabelObjective(model, labels, LOSSES[self.loss], self.targeted).values_and_finished(images)

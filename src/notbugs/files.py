@@ -1,0 +1,36 @@
+"""Writing so that a file is either the old one or the new one, never half of it."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from notbugs.errors import NotbugsError
+
+
+def write_atomically(path: Path, content: bytes | str) -> None:
+    """Write next to `path`, flush to disk, rename. Raises NotbugsError if the disk is full or read-only."""
+    data = content.encode() if isinstance(content, str) else content
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            temporary = Path(file.name)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as error:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+        raise NotbugsError(
+            f"cannot write {path}: {error.strerror or error}; free space or choose another --out"
+        ) from error
+
+
+def make_directory(path: Path) -> None:
+    """Create a directory and its parents. Raises NotbugsError where that is not possible."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NotbugsError(f"cannot create {path}: {error.strerror}; choose another --out") from error

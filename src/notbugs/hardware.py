@@ -1,0 +1,46 @@
+"""Which device and which number format: decided once, from what is really there."""
+
+from typing import Literal
+
+import torch
+
+from notbugs.errors import NotbugsError
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+def has_fast_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 arithmetic is done by the hardware; elsewhere it is emulated, and slower than float32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu":
+        return bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
+    return False
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` (an accelerator if there is one), `cpu`, `cuda`, `cuda:1`, `mps`.
+
+    Raises NotbugsError if the device is unknown or absent.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise NotbugsError(
+            f"device {name!r} cannot be used here; try --device auto or --device cpu"
+        ) from error
+    return device
+
+
+def choose_precision(precision: str, device: torch.device) -> torch.dtype:
+    """The format of the fast path. What is reported is re-verified in float32 whatever this says."""
+    if precision == "auto":
+        return torch.bfloat16 if has_fast_bfloat16(device) else torch.float32
+    if precision not in ("float32", "bfloat16"):
+        raise NotbugsError(f"unknown precision {precision!r} (known: auto, float32, bfloat16)")
+    return torch.bfloat16 if precision == "bfloat16" else torch.float32

@@ -1,0 +1,216 @@
+"""The classifier that searches run on: frozen, BatchNorm folded into the convolutions, in the fast format.
+
+The network before a gradient with respect to the input is wanted from is not the network that is trained:
+statistics are fixed, so every BatchNorm is an affine map and disappears into the convolution before it
+(Jacob et al. 2018, section 3.2), and all weights are held in bfloat16 instead of being cast at each call.
+Roundings differ from the original's, so whatever is found here is verified on the original in float32.
+"""
+
+import operator
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import final
+
+import torch
+from torch import fx, nn
+
+from notbugs.models.classifier import ImageClassifier
+from notbugs.tensors import Classifier, Embeddings, Images, Logits
+
+
+@final
+class Affine(nn.Module):
+    """A BatchNorm that no convolution precedes: x * scale + shift per channel."""
+
+    scale: torch.Tensor
+    shift: torch.Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("scale", torch.empty(1, channels, 1, 1))
+        self.register_buffer("shift", torch.empty(1, channels, 1, 1))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return torch.addcmul(self.shift, features, self.scale)
+
+
+@final
+class FoldedClassifier(nn.Module):
+    """A frozen twin of an ImageClassifier for input gradients; `refresh` follows its weights.
+
+    Images go in and logits come out in float32; between, everything is in `dtype`.
+    """
+
+    def __init__(self, source: ImageClassifier, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.dtype = dtype
+        self.normalize = source.normalize
+        self.body, self._updates = _folded(source.body, dtype)
+        self.head, more = _folded(source.head, dtype)
+        self._updates = [*self._updates, *more]
+        self.requires_grad_(False)
+        self.train(False)
+        self.refresh()
+
+    @torch.no_grad()
+    def refresh(self) -> None:
+        """Take over the source's present weights and statistics."""
+        for update in self._updates:
+            update()
+
+    def embed(self, images: Images) -> Embeddings:
+        # Normalised in float32 first: near 0.5 a bfloat16 has no room for a perturbation of 1/255.
+        normalized = self.normalize(images).to(self.dtype, memory_format=torch.channels_last)
+        return self.body(normalized).float()
+
+    def forward(self, images: Images) -> Logits:
+        normalized = self.normalize(images).to(self.dtype, memory_format=torch.channels_last)
+        return self.head(self.body(normalized)).float()
+
+
+def fast_view(model: Classifier, precision: torch.dtype) -> Classifier:
+    """The fastest classifier with `model`'s input gradients: folded where it is ours, under autocast where not.
+
+    >>> from notbugs.models import build
+    >>> model = build("convnet", classes=10, seed=0).eval()
+    >>> images = torch.rand(2, 3, 32, 32)
+    >>> torch.allclose(fast_view(model, torch.float32)(images), model(images), atol=1e-4)
+    True
+    """
+    if isinstance(model, ImageClassifier):
+        return FoldedClassifier(model, precision)
+    return model if precision == torch.float32 else autocast(model, precision)
+
+
+def autocast(model: Classifier, precision: torch.dtype) -> Classifier:
+    """`model` under autocast (where `precision` is not float32), with float32 logits."""
+
+    def call(images: Images) -> Logits:
+        with autocast_context(images.device, precision):
+            return model(images.contiguous(memory_format=torch.channels_last)).float()
+
+    return call
+
+
+def autocast_context(device: torch.device, precision: torch.dtype) -> torch.autocast | nullcontext[None]:
+    """Mixed precision on `device`, or nothing when `precision` is float32."""
+    if precision == torch.float32:
+        return nullcontext()
+    return torch.autocast(device.type, dtype=precision)
+
+
+def _folded(source: nn.Module, dtype: torch.dtype) -> tuple[nn.Module, list[Callable[[], None]]]:
+    """A graph of `source` without BatchNorm, and the functions that fill its weights from the source's."""
+    wrapper = nn.Sequential(source)  # tracing wants a root that is not itself a leaf such as nn.Linear
+    graph_module = fx.symbolic_trace(wrapper)
+    modules = dict(wrapper.named_modules())
+    updates: list[Callable[[], None]] = []
+    replaced: dict[str, nn.Module] = {}
+    for node in list(graph_module.graph.nodes):
+        if node.op != "call_module" or str(node.target) in replaced:
+            continue
+        module = modules[str(node.target)]
+        if isinstance(module, nn.BatchNorm2d):
+            before = node.args[0]
+            conv = modules.get(str(before.target)) if before.op == "call_module" else None
+            if isinstance(conv, nn.Conv2d) and len(before.users) == 1:
+                fused = _empty_conv(conv, dtype)
+                updates.append(_fill_conv(fused, conv, module))
+                replaced[str(before.target)] = fused
+                node.replace_all_uses_with(before)
+                graph_module.graph.erase_node(node)
+            else:
+                affine = Affine(module.num_features).to(_device_of(module), dtype)
+                updates.append(_fill_affine(affine, module))
+                replaced[str(node.target)] = affine
+        elif isinstance(module, nn.Conv2d):
+            batch_norm = _following_batch_norm(node, modules)
+            if batch_norm is None:
+                copy = _empty_conv(module, dtype)
+                updates.append(_fill_conv(copy, module, None))
+                replaced[str(node.target)] = copy
+        elif isinstance(module, nn.Linear):
+            linear = nn.Linear(module.in_features, module.out_features, module.bias is not None)
+            linear = linear.to(module.weight.device, dtype)
+            updates.append(_fill_linear(linear, module))
+            replaced[str(node.target)] = linear
+        elif any(True for _ in module.parameters()):
+            raise TypeError(f"cannot fold {type(module).__name__} at {node.target}")
+    for name, module in replaced.items():
+        parent, _, leaf = name.rpartition(".")
+        setattr(operator.attrgetter(parent)(graph_module) if parent else graph_module, leaf, module)
+    graph_module.graph.lint()
+    graph_module.recompile()
+    graph_module.delete_all_unused_submodules()
+    return graph_module, updates
+
+
+def _device_of(module: nn.BatchNorm2d) -> torch.device:
+    assert module.running_mean is not None  # a BatchNorm without statistics cannot be frozen
+    return module.running_mean.device
+
+
+def _following_batch_norm(node: fx.Node, modules: dict[str, nn.Module]) -> nn.Module | None:
+    users = list(node.users)
+    if len(users) != 1 or users[0].op != "call_module":
+        return None
+    module = modules.get(str(users[0].target))
+    return module if isinstance(module, nn.BatchNorm2d) else None
+
+
+def _empty_conv(conv: nn.Conv2d, dtype: torch.dtype) -> nn.Conv2d:
+    twin = nn.Conv2d(
+        conv.in_channels,
+        conv.out_channels,
+        conv.kernel_size,  # type: ignore[arg-type]
+        conv.stride,  # type: ignore[arg-type]
+        conv.padding,  # type: ignore[arg-type]
+        conv.dilation,  # type: ignore[arg-type]
+        conv.groups,
+        bias=True,
+    )
+    return twin.to(conv.weight.device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _scale_and_shift(batch_norm: nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
+    assert batch_norm.running_mean is not None
+    assert batch_norm.running_var is not None
+    scale = (batch_norm.running_var + batch_norm.eps).rsqrt()
+    if batch_norm.affine:
+        return (
+            scale * batch_norm.weight,
+            batch_norm.bias - batch_norm.running_mean * scale * batch_norm.weight,
+        )
+    return scale, -batch_norm.running_mean * scale
+
+
+def _fill_conv(twin: nn.Conv2d, conv: nn.Conv2d, batch_norm: nn.BatchNorm2d | None) -> Callable[[], None]:
+    def update() -> None:
+        weight = conv.weight
+        bias = conv.bias if conv.bias is not None else weight.new_zeros(len(weight))
+        if batch_norm is not None:
+            scale, shift = _scale_and_shift(batch_norm)
+            weight, bias = weight * scale.view(-1, 1, 1, 1), bias * scale + shift
+        twin.weight.copy_(weight)
+        assert twin.bias is not None
+        twin.bias.copy_(bias)
+
+    return update
+
+
+def _fill_affine(twin: Affine, batch_norm: nn.BatchNorm2d) -> Callable[[], None]:
+    def update() -> None:
+        scale, shift = _scale_and_shift(batch_norm)
+        twin.scale.copy_(scale.view(1, -1, 1, 1))
+        twin.shift.copy_(shift.view(1, -1, 1, 1))
+
+    return update
+
+
+def _fill_linear(twin: nn.Linear, linear: nn.Linear) -> Callable[[], None]:
+    def update() -> None:
+        twin.weight.copy_(linear.weight)
+        if linear.bias is not None:
+            twin.bias.copy_(linear.bias)
+
+    return update

@@ -1,0 +1,62 @@
+"""Training state on disk: tensors in one safetensors file, the rest as JSON in its header; replaced atomically."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import final
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from notbugs.errors import NotbugsError
+from notbugs.files import write_atomically
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class EpochMetrics:
+    """One epoch: means over the images as they were trained on; validation on clean images, where there are any."""
+
+    epoch: int
+    loss: float
+    accuracy: float
+    lr: float
+    validation_accuracy: float | None = None
+
+
+@final
+@dataclass(frozen=True)
+class Checkpoint:
+    """All that the next epoch depends on; random draws are derived from (seed, epoch, step) and need no state."""
+
+    tensors: dict[str, torch.Tensor]
+    metrics: tuple[EpochMetrics, ...]
+    identity: str
+
+    def write(self, path: Path) -> None:
+        metadata = {"metrics": json.dumps([asdict(m) for m in self.metrics]), "identity": self.identity}
+        contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()}
+        write_atomically(path, save(contiguous, metadata=metadata))
+
+
+def read_checkpoint(path: Path, *, identity: str) -> Checkpoint | None:
+    """The checkpoint at `path`, or None if there is none.
+
+    Raises NotbugsError if it is damaged, or belongs to another training than `identity`.
+    """
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        metrics = tuple(EpochMetrics(**m) for m in json.loads(metadata["metrics"]))
+        found = metadata["identity"]
+    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
+        raise NotbugsError(
+            f"{path} is not a readable checkpoint ({error}); delete it to start again"
+        ) from error
+    if found != identity:
+        raise NotbugsError(f"{path} belongs to another training; delete it or choose another --out")
+    return Checkpoint(tensors, metrics, identity)
