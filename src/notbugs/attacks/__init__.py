@@ -1,0 +1,24 @@
+"""Search inside a threat. Knows no model class, no data set and no disk."""
+
+from notbugs.attacks.ascent import Keep, projected_ascent
+from notbugs.attacks.objectives import (
+    LOSSES,
+    EmbeddingMatch,
+    LabelObjective,
+    RowObjective,
+    cross_entropy,
+    margin,
+)
+from notbugs.attacks.pgd import PGD
+
+__all__ = [
+    "projected_ascent",
+    "Keep",
+    "LabelObjective",
+    "EmbeddingMatch",
+    "RowObjective",
+    "cross_entropy",
+    "margin",
+    "LOSSES",
+    "PGD",
+]

@@ -1,0 +1,6 @@
+"""(model, data) -> a frozen result that carries its threat, its attacks, its n and its interval."""
+
+from notbugs.audits.adversarial import AdversarialAudit, audit, default_attacks, predictions, surviving
+from notbugs.audits.proportion import Proportion
+
+__all__ = ["audit", "AdversarialAudit", "Proportion", "default_attacks", "predictions", "surviving"]

@@ -1,0 +1,27 @@
+"""The subject: data sets that hold only robust, or only non-robust, features."""
+
+from notbugs.features.builder import (
+    SHARD_SIZE,
+    Builder,
+    build_dataset,
+    build_shard,
+    built_origin,
+    prepare,
+    shard_count,
+)
+from notbugs.features.matching import MatchEmbeddings, robust_dataset
+from notbugs.features.relabeling import PushToTarget, nonrobust_dataset
+
+__all__ = [
+    "robust_dataset",
+    "nonrobust_dataset",
+    "Builder",
+    "MatchEmbeddings",
+    "PushToTarget",
+    "build_dataset",
+    "build_shard",
+    "built_origin",
+    "prepare",
+    "shard_count",
+    "SHARD_SIZE",
+]

@@ -1,0 +1,7 @@
+"""The only code that changes weights."""
+
+from notbugs.training.checkpoint import EpochMetrics
+from notbugs.training.config import TrainConfig
+from notbugs.training.loop import DivergedError, train
+
+__all__ = ["train", "TrainConfig", "EpochMetrics", "DivergedError"]

@@ -28,7 +28,7 @@ class EpochMetrics:
 @final
 @dataclass(frozen=True)
 class Checkpoint:
-    """All that the next epoch depends on; random draws are derived from (seed, epoch, step) and need no state."""
+    """All that the next epoch depends on; random draws are derived from (seed, epoch, step): no state."""
 
     tensors: dict[str, torch.Tensor]
     metrics: tuple[EpochMetrics, ...]

@@ -16,8 +16,8 @@ class TrainConfig:
     """SGD with Nesterov momentum. `lr` is the peak learning rate; `attack` makes the training adversarial.
 
     With an attack, every batch is replaced by its adversarial images, found on the model in evaluation mode
-    (Madry et al. 2018). `average` is the decay per step of an exponential moving average of the weights, which
-    then are the result; 0 turns it off.
+    (Madry et al. 2018). `average` is the decay per step of an exponential moving average of the weights,
+    which then is the result; 0 turns it off.
     """
 
     epochs: int

@@ -108,8 +108,8 @@ def train(
             load_training_state(good, model, optimizer, average)
             model.eval()
             raise DivergedError(
-                f"training diverged in epoch {epoch + 1} (loss {mean_loss:g}); the weights of epoch {epoch} are "
-                f"kept. Lower the learning rate (now {config.lr:g})"
+                f"training diverged in epoch {epoch + 1} (loss {mean_loss:g}); the weights of epoch {epoch} "
+                f"are kept. Lower the learning rate (now {config.lr:g})"
             )
         good = snapshot(state)
         with averaged(model, average):
@@ -130,7 +130,7 @@ def _check_fit(model: ImageClassifier, data: LabeledImages, config: TrainConfig)
     spec = model.spec
     if config.batch_size > len(data):
         raise NotbugsError(
-            f"batch_size {config.batch_size} is larger than the data ({len(data)} images); choose at most that"
+            f"batch_size {config.batch_size} is larger than the data: choose at most {len(data)}"
         )
     if data.classes != spec.classes:
         raise NotbugsError(f"the model has {spec.classes} classes, {data.origin.name} has {data.classes}")

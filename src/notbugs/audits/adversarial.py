@@ -1,0 +1,172 @@
+"""Accuracy under attack, counted by the harness: every adversarial image is verified in float32."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import torch
+
+from notbugs.attacks import PGD
+from notbugs.audits.proportion import Proportion
+from notbugs.data.labeled import LabeledImages
+from notbugs.errors import NotbugsError
+from notbugs.hardware import choose_precision
+from notbugs.models import frozen
+from notbugs.models.folding import fast_view
+from notbugs.progress import Progress, silent
+from notbugs.seeds import generator
+from notbugs.tensors import Classifier, Images, Labels, Mask
+from notbugs.threats import Threat
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class AdversarialAudit:
+    """What stood and what fell. `felled` counts, per attack in order, the images that fell to it first."""
+
+    threat: Threat
+    attacks: tuple[str, ...]
+    seed: int
+    clean: Proportion
+    robust: Proportion
+    felled: tuple[int, ...]
+
+    @property
+    def clean_accuracy(self) -> float:
+        return self.clean.value
+
+    @property
+    def robust_accuracy(self) -> float:
+        return self.robust.value
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of a `result.json`: flat metrics, their intervals, threat, attacks and n."""
+        return {
+            "schema": 1,
+            "command": "audit",
+            "config": {"threat": str(self.threat), "attacks": list(self.attacks), "seed": self.seed},
+            "metrics": {
+                "clean_accuracy": self.clean.value,
+                "robust_accuracy": self.robust.value,
+                "n": self.clean.n,
+            },
+            "intervals": {"clean_accuracy": self.clean.interval, "robust_accuracy": self.robust.interval},
+            "felled": dict(zip(self.attacks, self.felled, strict=True)),
+            "flags": [],
+        }
+
+    def __str__(self) -> str:
+        return (
+            f"clean {self.clean}, robust at {self.threat} {self.robust}; attacks: {', '.join(self.attacks)}"
+        )
+
+    def _repr_html_(self) -> str:
+        from notbugs.notebook import audit_html
+
+        return audit_html(self)
+
+
+def default_attacks(threat: Threat, *, steps: int = 20) -> tuple[PGD, ...]:
+    """PGD on the cross-entropy and on the margin (which does not saturate), from random starts."""
+    step_size = 2.5 * threat.eps / steps
+    return tuple(
+        PGD(threat=threat, steps=steps, step_size=step_size, loss=loss, stop_when_fooled=True)
+        for loss in ("cross_entropy", "margin")
+    )
+
+
+def audit(
+    model: Classifier,
+    data: LabeledImages,
+    *,
+    threat: Threat,
+    attacks: Sequence[PGD] | None = None,
+    seed: int = 0,
+    batch_size: int | None = None,
+    precision: str = "auto",
+    progress: Progress = silent,
+) -> AdversarialAudit:
+    """Accuracy of `model` on `data`, clean and under every attack of the list (default: `default_attacks`).
+
+    An image counts as robust if it is right and no attack changes that. Attacks run on a fast view of the model
+    one after the other, each on the images still standing; what they return is believed only after ball, box and
+    prediction were recomputed in float32 on the model itself.
+    """
+    attacks = tuple(attacks) if attacks is not None else default_attacks(threat)
+    if not attacks:
+        raise NotbugsError("an audit needs at least one attack")
+    with frozen(model):
+        right = predictions(model, data.images) == data.labels
+        standing, felled = surviving(
+            model, data, right, attacks=attacks, seed=seed, batch_size=batch_size, precision=precision,
+            progress=progress,
+        )  # fmt: skip
+    return AdversarialAudit(
+        threat=threat,
+        attacks=tuple(f"{attack} {attack.loss}" for attack in attacks),
+        seed=seed,
+        clean=Proportion(int(right.sum()), len(data)),
+        robust=Proportion(int(standing.sum()), len(data)),
+        felled=felled,
+    )
+
+
+def surviving(
+    model: Classifier,
+    data: LabeledImages,
+    standing: Mask,
+    *,
+    attacks: Sequence[PGD],
+    seed: int,
+    batch_size: int | None = None,
+    precision: str = "auto",
+    progress: Progress = silent,
+) -> tuple[Mask, tuple[int, ...]]:
+    """Which of the `standing` images no attack fells, and how many fell to each attack."""
+    device = data.images.device
+    searched = fast_view(model, choose_precision(precision, device))
+    batch_size = batch_size or (128 if device.type == "cpu" else 1000)
+    standing, felled = standing.clone(), []
+    for number, attack in enumerate(attacks):
+        batches = standing.nonzero()[:, 0].split(batch_size)
+        before = int(standing.sum())
+        for index, rows in enumerate(batches):
+            images, labels = data.images[rows], data.labels[rows]
+            draw = generator(seed, "audit", number, index, device=device)
+            fell = _falls(attack, searched, model, images, labels, draw)
+            standing[rows[fell]] = False
+            progress(number * len(batches) + index + 1, len(attacks) * len(batches), str(attack))
+        felled.append(before - int(standing.sum()))
+    return standing, tuple(felled)
+
+
+def _falls(
+    attack: PGD,
+    searched: Classifier,
+    model: Classifier,
+    images: Images,
+    labels: Labels,
+    draw: torch.Generator,
+) -> Mask:
+    found = attack(searched, images, labels, generator=draw)
+    fell = _verified(attack.threat, model, found, images, labels)
+    # The fast view took some for fooled that the model in float32 does not: those are searched again on it.
+    with torch.no_grad():
+        claimed = searched(found).argmax(1) != labels
+    again = (claimed & ~fell).nonzero()[:, 0]
+    if len(again) > 0:
+        exact = fast_view(model, torch.float32)
+        found = attack(exact, images[again], labels[again], generator=draw)
+        fell[again] = _verified(attack.threat, model, found, images[again], labels[again])
+    return fell
+
+
+def _verified(threat: Threat, model: Classifier, found: Images, centers: Images, labels: Labels) -> Mask:
+    return threat.contains(found, centers) & (predictions(model, found) != labels)
+
+
+@torch.no_grad()
+def predictions(model: Classifier, images: Images, *, batch_size: int = 500) -> Labels:
+    """The classes that `model`, frozen and in its own precision, gives to the images."""
+    with frozen(model):
+        return torch.cat([model(part).argmax(1) for part in images.split(batch_size)])

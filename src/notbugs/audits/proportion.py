@@ -1,0 +1,43 @@
+"""A proportion that knows how many images it was counted on."""
+
+import math
+from dataclasses import dataclass
+from typing import final
+
+from notbugs.errors import NotbugsError
+
+_Z = 1.959963984540054  # 97.5 % quantile of the normal distribution
+
+
+@final
+@dataclass(frozen=True)
+class Proportion:
+    """`count` of `n`, with Wilson's 95 % interval (Wilson 1927): honest near 0 and 1, where most of ours lie.
+
+    >>> print(Proportion(47, 50))
+    0.940 [0.838, 0.979] (n=50)
+    """
+
+    count: int
+    n: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.count <= self.n or self.n == 0:
+            raise NotbugsError(f"{self.count} of {self.n} is not a proportion")
+
+    @property
+    def value(self) -> float:
+        return self.count / self.n
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        p, n, z = self.value, self.n, _Z
+        center = (p + z * z / (2 * n)) / (1 + z * z / n)
+        half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+        low, high = max(0.0, center - half), min(1.0, center + half)
+        # At the ends rounding would leave the point just outside its own interval.
+        return (0.0 if self.count == 0 else low, 1.0 if self.count == n else high)
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        return f"{self.value:.3f} [{low:.3f}, {high:.3f}] (n={self.n})"

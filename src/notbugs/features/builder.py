@@ -1,0 +1,112 @@
+"""A builder turns part of a data set into part of another: the unit of work that is repeated, resumed, spread."""
+
+from abc import ABC, abstractmethod
+from dataclasses import asdict, dataclass
+from typing import Any, final
+
+import torch
+
+from notbugs.data.labeled import LabeledImages, Origin
+from notbugs.data.shards import concatenate
+from notbugs.errors import NotbugsError
+from notbugs.hardware import choose_precision
+from notbugs.models import ImageClassifier, frozen, model_digest
+from notbugs.models.folding import fast_view
+from notbugs.progress import Progress, silent
+from notbugs.seeds import generator
+from notbugs.tensors import Classifier
+
+SHARD_SIZE = 500
+"""Images a shard: at most this much work is lost when something dies."""
+
+
+@final
+@dataclass(frozen=True)
+class Source:
+    """What a builder works with: the model as it is, its fast view to search on, and the whole data set."""
+
+    model: ImageClassifier
+    searched: Classifier
+    data: LabeledImages
+
+
+class Builder(ABC):
+    """How to make a data set from (model, data). Subclasses are final frozen values."""
+
+    kind: str
+
+    @abstractmethod
+    def build(self, source: Source, rows: torch.Tensor, *, generator: torch.Generator) -> LabeledImages:
+        """The images made from these rows, with at least the columns `index`, `original_label`, `distance`."""
+
+    @abstractmethod
+    def measured(self, built: LabeledImages) -> dict[str, float]:
+        """What the manifest says of a whole set: means over its columns."""
+
+    def described(self) -> dict[str, Any]:
+        """The builder as JSON-able values, for hashes and manifests."""
+        return {"kind": self.kind, **_plain(asdict(self))}  # type: ignore[call-overload]
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: _plain(v) if isinstance(v, dict) else v for name, v in values.items()}
+
+
+def shard_count(data: LabeledImages, shard_size: int = SHARD_SIZE) -> int:
+    return -(-len(data) // shard_size)
+
+
+def prepare(model: ImageClassifier, data: LabeledImages, *, precision: str = "auto") -> Source:
+    """Check that model and data fit, and make the view that the search runs on. The device is the data's."""
+    if data.classes != model.spec.classes:
+        raise NotbugsError(
+            f"the model has {model.spec.classes} classes, {data.origin.name} has {data.classes}"
+        )
+    model = model.to(data.images.device)
+    return Source(model, fast_view(model, choose_precision(precision, data.images.device)), data)
+
+
+def build_shard(
+    builder: Builder, source: Source, index: int, *, seed: int, shard_size: int = SHARD_SIZE
+) -> LabeledImages:
+    """Shard `index`: its result depends on (builder, model, data, seed, index) only, not on what ran before."""
+    data = source.data
+    device = data.images.device
+    rows = torch.arange(index * shard_size, min((index + 1) * shard_size, len(data)), device=device)
+    draw = generator(seed, "build", builder.kind, index, device=device)
+    with frozen(source.model):
+        # Parts that suit a CPU's cache; an accelerator takes the shard whole.
+        parts = rows.split(125) if device.type == "cpu" else (rows,)
+        built = [builder.build(source, part, generator=draw) for part in parts]
+    return concatenate(built, origin=built[0].origin)
+
+
+def built_origin(builder: Builder, model: ImageClassifier, data: LabeledImages, *, seed: int) -> Origin:
+    """What `origin.json` says of a data set made by `builder`."""
+    return Origin(
+        name=f"{builder.kind} of {data.origin.name}",
+        licence=data.origin.licence,
+        citation=data.origin.citation,
+        recipe={**builder.described(), "seed": seed},
+        parent=data.digest,
+        model=model_digest(model),
+    )
+
+
+def build_dataset(
+    builder: Builder,
+    model: ImageClassifier,
+    data: LabeledImages,
+    *,
+    seed: int,
+    shard_size: int = SHARD_SIZE,
+    precision: str = "auto",
+    progress: Progress = silent,
+) -> LabeledImages:
+    """All shards in memory; the same images as the command line writes to disk."""
+    source, count = prepare(model, data, precision=precision), shard_count(data, shard_size)
+    shards = []
+    for index in range(count):
+        shards.append(build_shard(builder, source, index, seed=seed, shard_size=shard_size))
+        progress(index + 1, count, f"{builder.kind}, {len(shards[-1])} images a shard")
+    return concatenate(shards, origin=built_origin(builder, model, data, seed=seed))

@@ -1,0 +1,86 @@
+"""D_rand and D_det: adversarial images under the label that they were pushed to (Ilyas et al. 2019, C.5)."""
+
+from dataclasses import dataclass
+from typing import Literal, final
+
+import torch
+
+from notbugs.attacks import PGD
+from notbugs.data.labeled import LabeledImages
+from notbugs.errors import NotbugsError
+from notbugs.features.builder import Builder, Source, build_dataset
+from notbugs.models import ImageClassifier
+from notbugs.progress import Progress, silent
+
+Targets = Literal["random", "next"]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class PushToTarget(Builder):
+    """For each (x, y): choose t, move x inside the threat until the model sees t, keep (x', t). t is uniform over
+    all classes, y among them (`random`: D_rand), or y + 1 (`next`: D_det).
+    """
+
+    kind: str = "rand"
+    attack: PGD
+    targets: Targets
+
+    def __post_init__(self) -> None:
+        if not self.attack.targeted:
+            raise NotbugsError("relabelling needs a targeted attack: PGD(..., targeted=True)")
+        if self.targets not in ("random", "next"):
+            raise NotbugsError(f"unknown targets {self.targets!r} (known: random, next)")
+
+    def build(self, source: Source, rows: torch.Tensor, *, generator: torch.Generator) -> LabeledImages:
+        data, originals = source.data, source.data.images[rows]
+        labels = data.labels[rows]
+        if self.targets == "next":
+            targets = (labels + 1) % data.classes
+        else:
+            targets = torch.randint(data.classes, (len(rows),), generator=generator, device=rows.device)
+        images = self.attack(source.searched, originals, targets, generator=generator)
+        if not bool(self.attack.threat.contains(images, originals).all()):
+            raise RuntimeError(f"{self.attack} left its threat; this is a defect of the attack")
+        with torch.no_grad():
+            fooled = source.model(images).argmax(1) == targets
+        return LabeledImages(
+            images=images,
+            labels=targets,
+            class_names=data.class_names,
+            origin=data.origin,
+            columns={
+                "index": rows,
+                "original_label": labels,
+                "target": targets,
+                "distance": self.attack.threat.size(images, originals),
+                "fooled": fooled,
+            },
+        )
+
+    def measured(self, built: LabeledImages) -> dict[str, float]:
+        return {
+            "fooling_rate": float(built.columns["fooled"].double().mean()),
+            "mean_distance": float(built.columns["distance"].double().mean()),
+            "max_distance": float(built.columns["distance"].max()),
+        }
+
+
+def nonrobust_dataset(
+    model: ImageClassifier,
+    data: LabeledImages,
+    *,
+    attack: PGD,
+    targets: Targets,
+    seed: int,
+    precision: str = "auto",
+    progress: Progress = silent,
+) -> LabeledImages:
+    """Images whose labels only the model's non-robust features explain: D_rand (`random`) or D_det (`next`).
+
+    The paper takes targeted PGD in L2 0.5, 100 steps of 0.1. Columns: `original_label`, `target` (the new label),
+    `fooled` (the model, in float32, sees the target), `distance`.
+    """
+    kind = "rand" if targets == "random" else "det"
+    builder = PushToTarget(kind=kind, attack=attack, targets=targets)
+    return build_dataset(builder, model, data, seed=seed, precision=precision, progress=progress)
