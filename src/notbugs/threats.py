@@ -52,6 +52,11 @@ def _check_eps(eps: float) -> None:
         raise NotbugsError(f"eps must be >= 0 (pixel values lie in [0, 1]), got {eps}")
 
 
+def _shortest(eps: float) -> str:
+    """The shortest text that reads back as the same number."""
+    return f"{eps:g}" if float(f"{eps:g}") == eps else repr(float(eps))
+
+
 @final
 @dataclass(frozen=True)
 class Linf(Threat):
@@ -67,9 +72,9 @@ class Linf(Threat):
         _check_eps(self.eps)
 
     def __str__(self) -> str:
-        fraction = Fraction(self.eps * 255).limit_denominator(100) if math.isfinite(self.eps) else Fraction(0)
-        whole = fraction.denominator == 1 and abs(float(fraction) / 255 - self.eps) < 1e-9 and self.eps > 0
-        return f"linf:{fraction}/255" if whole else f"linf:{self.eps:g}"
+        levels = round(self.eps * 255) if math.isfinite(self.eps) else 0
+        whole = levels > 0 and abs(levels / 255 - self.eps) < 1e-12  # 0.375 * 8/255 is 3/255 but for a rounding
+        return f"linf:{levels}/255" if whole else f"linf:{_shortest(self.eps)}"
 
     def size(self, images: Images, centers: Images) -> PerExample:
         return (images - centers).flatten(1).abs().amax(1)
@@ -103,7 +108,7 @@ class L2(Threat):
         _check_eps(self.eps)
 
     def __str__(self) -> str:
-        return f"l2:{self.eps:g}"
+        return f"l2:{_shortest(self.eps)}"
 
     def size(self, images: Images, centers: Images) -> PerExample:
         return torch.linalg.vector_norm((images - centers).flatten(1), dim=1)
@@ -157,7 +162,7 @@ class L2(Threat):
             raise NotbugsError("a random start needs a finite eps")
         noise = torch.randn(centers.shape, generator=generator, device=centers.device, dtype=centers.dtype)
         draw = torch.rand(len(centers), generator=generator, device=centers.device, dtype=centers.dtype)
-        radius = draw ** (1 / centers[0].numel())  # uniform in volume
+        radius = draw ** (1 / math.prod(centers.shape[1:]))  # uniform in volume
         return self.project(
             centers + self.ascent_direction(noise) * (self.eps * radius).view(-1, 1, 1, 1), centers
         )
@@ -172,10 +177,14 @@ def parse_number(text: str, what: str) -> float:
     >>> parse_number("8/255", "eps")
     0.03137254901960784
     """
-    try:
-        return float(Fraction(text))
+    wrong = NotbugsError(f"{what} {text!r} is not a number; write it like 0.5 or 8/255")
+    try:  # Fraction would write out every digit of 1e999999999
+        value = float(Fraction(text) if "/" in text else text)
     except (ValueError, ZeroDivisionError, OverflowError) as error:
-        raise NotbugsError(f"{what} {text!r} is not a number; write it like 0.5 or 8/255") from error
+        raise wrong from error
+    if not math.isfinite(value):
+        raise wrong
+    return value
 
 
 def parse_threat(text: str) -> Threat:

@@ -128,7 +128,7 @@ def surviving(
     batch_size = batch_size or (128 if device.type == "cpu" else 1000)
     standing, felled = standing.clone(), []
     for number, attack in enumerate(attacks):
-        batches = standing.nonzero()[:, 0].split(batch_size)
+        batches = standing.nonzero()[:, 0].split(batch_size) if bool(standing.any()) else ()
         before = int(standing.sum())
         for index, rows in enumerate(batches):
             images, labels = data.images[rows], data.labels[rows]
