@@ -85,7 +85,7 @@ class Linf(Threat):
         return images.clamp((centers - self.eps).clamp_min(0), (centers + self.eps).clamp_max(1))
 
     def ascent_direction(self, gradients: Images) -> Images:
-        return gradients.sign()
+        return gradients.sign() + 0 * gradients  # sign() alone would pass NaN off as a flat gradient
 
     def random_start(self, centers: Images, generator: torch.Generator) -> Images:
         if not math.isfinite(self.eps):

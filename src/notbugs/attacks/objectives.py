@@ -5,7 +5,7 @@ An objective that knows its rows can follow images that leave the batch (`take`)
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol, Self, final, runtime_checkable
+from typing import Protocol, final, runtime_checkable
 
 import torch
 from torch.nn import functional
@@ -45,7 +45,7 @@ class RowObjective(Protocol):
         """Values, and which images need no further search; one forward pass for both."""
         ...
 
-    def take(self, rows: torch.Tensor) -> Self: ...
+    def take(self, rows: torch.Tensor) -> "RowObjective": ...
 
 
 @final
@@ -68,7 +68,8 @@ class LabelObjective:
         logits = self.model(images)
         hit = logits.detach().argmax(1) == self.labels
         loss = self.loss(logits.float() if logits.dtype.itemsize < 4 else logits, self.labels)
-        return (-loss, hit) if self.targeted else (loss, ~hit)
+        # NaN hits and misses nothing: argmax would take it for an answer.
+        return (-loss, hit & ~loss.isnan()) if self.targeted else (loss, ~hit & ~loss.isnan())
 
     def take(self, rows: torch.Tensor) -> "LabelObjective":
         return replace(self, labels=self.labels[rows])

@@ -1,7 +1,7 @@
 """Projected gradient descent (Madry et al. 2018; Kurakin et al. 2017), L2 steps of fixed length as in Ilyas et al."""
 
 from dataclasses import dataclass
-from typing import final
+from typing import final, get_args
 
 import torch
 
@@ -46,6 +46,8 @@ class PGD:
         require_positive("step_size", self.step_size)
         if self.loss not in LOSSES:
             raise unknown("loss", self.loss, LOSSES)
+        if self.keep not in get_args(Keep):
+            raise unknown("keep", self.keep, get_args(Keep))
 
     def __str__(self) -> str:
         more = f"x{self.restarts}" if self.restarts > 1 else ""
@@ -61,7 +63,8 @@ class PGD:
                 return found
             value, finished = self._standing(model, found, labels)
             for _ in range(self.restarts - 1):
-                rows = (~finished).nonzero()[:, 0] if self.stop_when_fooled else torch.arange(len(images))
+                every = torch.ones_like(finished)
+                rows = (~finished if self.stop_when_fooled else every).nonzero()[:, 0]
                 if len(rows) == 0:
                     break
                 again = self._search(model, images[rows], labels[rows], generator)

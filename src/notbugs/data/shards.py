@@ -31,8 +31,8 @@ def write_shard(data: LabeledImages, path: Path) -> None:
     )
 
 
-def read_shard(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of one shard. Raises NotbugsError if the file is not one."""
+def read_shard(path: Path, *, class_names: tuple[str, ...], origin: Origin) -> LabeledImages:
+    """One shard. Raises NotbugsError if the file is not one."""
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
@@ -40,7 +40,10 @@ def read_shard(path: Path) -> dict[str, torch.Tensor]:
         raise NotbugsError(f"{path} is not a readable shard ({error}); delete it and build again") from error
     if not {"images", "labels"} <= set(tensors):
         raise NotbugsError(f"{path} has no images and labels; it is not a shard of a data set")
-    return tensors
+    images, labels = tensors.pop("images"), tensors.pop("labels")
+    return LabeledImages(
+        images=images, labels=labels, class_names=class_names, origin=origin, columns=tensors
+    )
 
 
 def concatenate(shards: Sequence[LabeledImages], *, origin: Origin) -> LabeledImages:
@@ -123,13 +126,7 @@ def read_built(directory: Path) -> LabeledImages:
             raise NotbugsError(
                 f"{path} is damaged (its digest differs); delete it and run the same build again"
             )
-        tensors = read_shard(path)
-        images, labels = tensors.pop("images"), tensors.pop("labels")
-        shards.append(
-            LabeledImages(
-                images=images, labels=labels, class_names=class_names, origin=origin, columns=tensors
-            )
-        )
+        shards.append(read_shard(path, class_names=class_names, origin=origin))
     if not shards:
         raise NotbugsError(f"{directory} holds 0 shards; delete it and build again")
     return concatenate(shards, origin=origin)

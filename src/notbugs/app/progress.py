@@ -1,0 +1,60 @@
+"""Progress for people: one bar a stage on stderr, with speed and remaining time."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+
+from notbugs.progress import Progress, silent
+
+Watch = Callable[[str], Progress]
+
+
+@contextmanager
+def watching(*, quiet: bool) -> Iterator[Watch]:
+    """Bars on a terminal, one line a stage elsewhere (a log, CI), nothing when quiet."""
+    if quiet:
+        yield lambda stage: silent
+    elif not sys.stderr.isatty():
+        yield _line_for
+    else:
+        columns = (
+            TextColumn("{task.description:<18}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+        )
+        with Bars(*columns, console=Console(stderr=True)) as bars:
+
+            def bar_for(stage: str) -> Progress:
+                task = bars.add_task(stage, total=None, note="")
+
+                def report(done: int, total: int, note: str) -> None:
+                    bars.update(task, completed=done, total=total, note=note)
+
+                return report
+
+            yield bar_for
+
+
+def _line_for(stage: str) -> Progress:
+    """A line when a stage begins, every half minute, and when it ends."""
+    started = time.monotonic()
+    last = started
+
+    def report(done: int, total: int, note: str) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if done < total and now - last < 30:
+            return
+        last = now
+        left = "" if done == total else f", {(now - started) / done * (total - done):.0f} s left"
+        print(f"{stage}: {done}/{total} in {now - started:.0f} s{left} ({note})", file=sys.stderr)  # noqa: T201
+
+    return report

@@ -1,0 +1,160 @@
+"""Training and building as run directories: begun, resumed and finished by the same call."""
+
+import json
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, final
+
+import torch
+
+from notbugs.data.labeled import LabeledImages
+from notbugs.data.shards import concatenate, read_built, read_shard, write_origin
+from notbugs.execution import map_shards
+from notbugs.features import SHARD_SIZE, Builder, build_shard, built_origin, prepare, shard_count
+from notbugs.files import write_atomically
+from notbugs.hardware import Precision, choose_precision
+from notbugs.models import ImageClassifier, ModelSpec, build, load_model, model_digest, save_model
+from notbugs.progress import Progress, silent
+from notbugs.runs import Run, open_run
+from notbugs.training import EpochMetrics, TrainConfig, train
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """Where and how: the root of the run directories, the seed, who watches."""
+
+    root: Path
+    seed: int
+    precision: str = "auto"
+    progress: Progress = silent
+
+
+def train_job(
+    job: Job,
+    name: str,
+    spec: ModelSpec,
+    data: LabeledImages,
+    config: TrainConfig,
+    *,
+    validation: LabeledImages | None = None,
+) -> Run:
+    """A trained model in a run directory; returns at once if it is there. Raises what `train` raises."""
+    precision = _resolved(job.precision if config.precision == "auto" else config.precision, data)
+    config = replace(config, precision=precision)
+    described = {
+        "command": "train",
+        "model": spec,
+        "data": {"name": data.origin.name, "digest": data.digest},
+        "validation": validation.digest if validation else None,
+        "train": config,
+        "seed": job.seed,
+    }
+    run = open_run(job.root, name, described)
+    if run.is_done:
+        return run
+    started = time.monotonic()
+    history: list[EpochMetrics] = []
+
+    def keep(metrics: EpochMetrics) -> None:
+        history.append(metrics)
+        write_atomically(run.metrics, "".join(json.dumps(asdict(m)) + "\n" for m in history))
+
+    model = train(
+        build(spec, seed=job.seed),
+        data,
+        config,
+        seed=job.seed,
+        validation=validation,
+        checkpoint=run.checkpoint,
+        on_epoch=keep,
+        progress=job.progress,
+    )
+    save_model(model, run.model)
+    last = history[-1]
+    metrics = {"train_loss": last.loss, "train_accuracy": last.accuracy}
+    if last.validation_accuracy is not None:
+        metrics["clean_accuracy"] = last.validation_accuracy
+    run.finish(
+        {
+            "command": "train",
+            "config": described,
+            "metrics": metrics,
+            "intervals": {},
+            "flags": [],
+            "model": model_digest(model),
+            "seconds": round(time.monotonic() - started, 1),
+            "device": str(data.images.device),
+        }
+    )
+    run.checkpoint.unlink(missing_ok=True)
+    return run
+
+
+def build_job(
+    job: Job,
+    name: str,
+    builder: Builder,
+    model: ImageClassifier,
+    data: LabeledImages,
+    *,
+    shard_size: int = SHARD_SIZE,
+) -> Run:
+    """A built data set in a run directory, shard by shard; what an earlier call left is kept."""
+    precision = _resolved(job.precision, data)
+    described: dict[str, Any] = {
+        "command": "build",
+        "builder": builder,
+        "model": model_digest(model),
+        "data": {"name": data.origin.name, "digest": data.digest},
+        "seed": job.seed,
+        "shard_size": shard_size,
+        "precision": precision,
+    }
+    run = open_run(job.root, name, described)
+    if run.is_done:
+        return run
+    started = time.monotonic()
+    source = prepare(model, data, precision=precision)
+    shards = map_shards(
+        lambda index: build_shard(builder, source, index, seed=job.seed, shard_size=shard_size),
+        shard_count(data, shard_size),
+        run.path,
+        progress=job.progress,
+    )
+    origin = built_origin(builder, model, data, seed=job.seed)
+    # Measured on what is on disk, whichever call wrote it.
+    parts = [read_shard(path, class_names=data.class_names, origin=data.origin) for path in shards]
+    measured = builder.measured(concatenate(parts, origin=data.origin))
+    write_origin(run.path, origin=origin, class_names=data.class_names, shards=shards, measured=measured)
+    run.finish(
+        {
+            "command": "build",
+            "config": described,
+            "metrics": {**measured, "n": len(data)},
+            "intervals": {},
+            "flags": [],
+            "seconds": round(time.monotonic() - started, 1),
+            "device": str(data.images.device),
+        }
+    )
+    return run
+
+
+def trained_model(run: Run, device: torch.device) -> ImageClassifier:
+    """The model of a finished training run, in evaluation mode."""
+    return load_model(run.model).to(device).eval()
+
+
+def built_data(run: Run, device: torch.device) -> LabeledImages:
+    """The data set of a finished build run."""
+    return read_built(run.path).to(device)
+
+
+def _resolved(precision: str, data: LabeledImages) -> Precision:
+    """The precision by name; a config that says `auto` would not say what was done."""
+    return "float32" if choose_precision(precision, data.images.device) == torch.float32 else "bfloat16"
+
+
+__all__ = ["Job", "build_job", "built_data", "train_job", "trained_model"]

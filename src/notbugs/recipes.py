@@ -1,0 +1,174 @@
+"""Complete named studies, each with its command, its duration and the numbers to expect."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from notbugs.attacks import PGD
+from notbugs.data.augment import Augmentation
+from notbugs.features import Builder, MatchEmbeddings, PushToTarget
+from notbugs.study import Study
+from notbugs.threats import L2, Threat
+from notbugs.training import TrainConfig
+
+FAST = TrainConfig(epochs=14, lr=0.2, augment=Augmentation(flip=True, translate=4))
+"""A short one-cycle training for 32-pixel photographs, of any network of the zoo."""
+
+PAPER = TrainConfig(
+    epochs=150, lr=0.1, batch_size=128, schedule="step", augment=Augmentation(flip=True, translate=4)
+)
+"""Ilyas et al. 2019, table 3 and appendix C.3 (their colour jitter and 2 degree rotation left out)."""
+
+
+def training_attack(threat: Threat, *, steps: int, step_size: float) -> PGD:
+    """The adversary of adversarial training: from the image itself, all steps, the last iterate."""
+    return PGD(threat=threat, steps=steps, step_size=step_size, random_start=False, keep="last")
+
+
+def targeted_attack(threat: Threat, *, steps: int, step_size: float) -> PGD:
+    """The adversary that builds D_rand and D_det: from the image itself, all steps toward the target."""
+    return PGD(
+        threat=threat, steps=steps, step_size=step_size, targeted=True, random_start=False, keep="last"
+    )
+
+
+def builders(match: MatchEmbeddings, push: PGD) -> dict[str, Builder]:
+    """The four data sets of the paper, by the student that will learn from each."""
+    return {
+        "d_r": replace(match, kind="robust"),
+        "d_nr": replace(match, kind="nonrobust"),
+        "d_rand": PushToTarget(kind="rand", attack=push, targets="random"),
+        "d_det": PushToTarget(kind="det", attack=push, targets="next"),
+    }
+
+
+def planted() -> Study:
+    """`notbugs study`: images with planted features, where the right answers are known.
+
+    About 2 minutes on 2 cores. Expect the robust model and the D_R student to follow the robust feature (about
+    0.90 clean), the D_NR and D_rand students to follow the non-robust one (about 0.97 clean, 0 under attack).
+    """
+    threat = L2(0.5)
+    train = TrainConfig(epochs=12, lr=0.1, augment=Augmentation(noise=0.02))
+    return Study(
+        name="planted",
+        source="planted",
+        arch="convnet",
+        threat=threat,
+        standard=train,
+        robust=replace(train, epochs=6, augment=Augmentation()).against(
+            training_attack(threat, steps=3, step_size=0.25)
+        ),
+        student=train,
+        builders=builders(
+            MatchEmbeddings(steps=60, step_size=0.25), targeted_attack(threat, steps=20, step_size=0.1)
+        ),
+        tested=1000,
+        minutes="2",
+    )
+
+
+def digits() -> Study:
+    """`notbugs study digits`: 1 297 handwritten digits in the package. About 2 minutes on 2 cores."""
+    base = planted()
+    train = TrainConfig(epochs=30, lr=0.1, augment=Augmentation(translate=2))
+    threat = L2(2.0)
+    return replace(
+        base,
+        name="digits",
+        source="digits",
+        threat=threat,
+        standard=train,
+        robust=replace(train, epochs=20).against(training_attack(threat, steps=5, step_size=0.6)),
+        student=train,
+        builders=builders(
+            MatchEmbeddings(steps=60, step_size=0.5), targeted_attack(threat, steps=20, step_size=0.3)
+        ),
+        minutes="2",
+    )
+
+
+def dog_vs_cat() -> Study:
+    """`notbugs study dog-vs-cat`: the talk's experiment on CIFAR-10, every training image under the wrong label."""
+    threat = L2(0.5)
+    push = targeted_attack(L2(1.0), steps=20, step_size=0.125)
+    match = MatchEmbeddings(steps=40, step_size=0.25)
+    return Study(
+        name="dog-vs-cat",
+        source="cifar10:cat,dog",
+        arch="wrn-10-2",
+        threat=threat,
+        standard=FAST,
+        robust=replace(FAST, epochs=10).against(training_attack(threat, steps=2, step_size=0.35)),
+        student=FAST,
+        students={"d_det": replace(FAST, weight_decay=5e-3)},
+        builders={
+            "d_r": match,
+            "d_nr": replace(match, kind="nonrobust"),
+            "d_det": PushToTarget(kind="det", attack=push, targets="next"),
+        },
+        minutes="20",
+        published={"d_det.clean": 0.78},
+        published_in="A. Madry, Are All Features Created Equal? (talk); no hyperparameters are known",
+    )
+
+
+PUBLISHED = {
+    "standard.clean": 0.9525, "standard.l2_0.25": 0.0449, "standard.l2_0.5": 0.0,
+    "robust.clean": 0.9083, "robust.l2_0.25": 0.8248, "robust.l2_0.5": 0.7090,
+    "d_r.clean": 0.8540, "d_r.l2_0.25": 0.4820, "d_r.l2_0.5": 0.2185,
+    "d_nr.clean": 0.8768, "d_nr.l2_0.25": 0.0082, "d_nr.l2_0.5": 0.0,
+    "d_rand.clean": 0.633, "d_det.clean": 0.437, "d_det.relabelled": 0.162,
+}  # fmt: skip
+"""Ilyas et al. 2019, tables 1, 7 and 10: ResNet-50, CIFAR-10, L2, PGD of 7 steps."""
+
+
+def cifar10() -> Study:
+    """`notbugs study cifar10`: tables 1, 7 and 10 of the paper in a fast preset, meant for an accelerator."""
+    threat = L2(0.5)
+    train = TrainConfig(epochs=30, lr=0.2, batch_size=256, augment=Augmentation(flip=True, translate=4))
+    low = replace(train, lr=0.05)
+    return Study(
+        name="cifar10",
+        source="cifar10",
+        arch="resnet18",
+        threat=threat,
+        standard=train,
+        robust=train.against(training_attack(threat, steps=7, step_size=0.1)),
+        student=train,
+        students={"d_rand": low, "d_det": replace(train, augment=Augmentation())},
+        builders=builders(
+            MatchEmbeddings(steps=200, step_size=0.25), targeted_attack(threat, steps=50, step_size=0.1)
+        ),
+        tested=10_000,
+        minutes="15 (one H100)",
+        published=PUBLISHED,
+        published_in="Ilyas et al. 2019, tables 1, 7, 10 (ResNet-50)",
+    )
+
+
+def paper() -> Study:
+    """`notbugs study cifar10 --recipe paper`: the paper's own hyperparameters (appendix C). Hours of a large GPU."""
+    threat = L2(0.5)
+    low = replace(PAPER, lr=0.01)
+    return replace(
+        cifar10(),
+        name="cifar10-paper",
+        arch="resnet50",
+        standard=PAPER,
+        robust=PAPER.against(training_attack(threat, steps=7, step_size=0.1)),
+        student=PAPER,
+        students={"d_rand": low, "d_det": replace(PAPER, augment=Augmentation())},
+        builders=builders(
+            MatchEmbeddings(steps=1000, step_size=0.1), targeted_attack(threat, steps=100, step_size=0.1)
+        ),
+        minutes="hours of one H100",
+    )
+
+
+STUDIES: dict[str, Callable[[], Study]] = {
+    "planted": planted,
+    "digits": digits,
+    "dog-vs-cat": dog_vs_cat,
+    "cifar10": cifar10,
+    "paper": paper,
+}

@@ -1,0 +1,171 @@
+"""Run directories: `<root>/<name>-<hash of config>/`. The only module that knows their layout.
+
+The same config leads to the same directory, a different one can never write there, and `result.json`, written
+last, says that the run is done.
+"""
+
+import hashlib
+import json
+import platform
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, is_dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, final
+
+import torch
+
+from notbugs.errors import NotbugsError
+from notbugs.files import make_directory, write_atomically
+from notbugs.models import ImageClassifier, load_model
+
+SCHEMA = 1
+
+
+@final
+@dataclass(frozen=True)
+class Run:
+    """A run directory as a value."""
+
+    path: Path
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return _read_json(self.path / "config.json")
+
+    @property
+    def is_done(self) -> bool:
+        return (self.path / "result.json").is_file()
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """The content of `result.json`. Raises NotbugsError while the run is unfinished."""
+        if not self.is_done:
+            raise NotbugsError(f"{self.path} is not finished (no result.json); run its command again")
+        return _read_json(self.path / "result.json")
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.path / "checkpoint" / "state.safetensors"
+
+    @property
+    def model(self) -> Path:
+        return self.path / "model.safetensors"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.html"
+
+    def finish(self, result: Mapping[str, Any]) -> None:
+        """Write `result.json`: from here on the run is done."""
+        write_atomically(self.path / "result.json", to_json({"schema": SCHEMA, **result}))
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """One dictionary per epoch; empty where nothing was trained."""
+        if not self.metrics.is_file():
+            return []
+        return [json.loads(line) for line in self.metrics.read_text().splitlines()]
+
+
+def open_run(root: Path, name: str, config: Mapping[str, Any]) -> Run:
+    """The directory that belongs to this config, made if need be; a second call finds the first one's work."""
+    text = to_json(config)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:10]
+    run = Run(root / f"{name}-{digest}")
+    make_directory(run.path)
+    stored = run.path / "config.json"
+    if stored.is_file():
+        if stored.read_text() != text:
+            raise NotbugsError(f"{run.path} holds another run's work; choose another --out")
+        return run
+    write_atomically(run.path / "provenance.json", to_json(provenance()))
+    write_atomically(stored, text)
+    return run
+
+
+def load_classifier(path: Path) -> ImageClassifier:
+    """The model of a run directory, or of a .safetensors file. Raises NotbugsError if there is none."""
+    if path.is_dir():
+        if not (path / "model.safetensors").is_file():
+            unfinished = (path / "checkpoint").is_dir()
+            hint = "; its training has not finished: run the same command again" if unfinished else ""
+            raise NotbugsError(f"{path} holds no model.safetensors{hint}")
+        path = path / "model.safetensors"
+    elif not path.exists():
+        raise NotbugsError(f"there is no model at {path}; give a run directory or a .safetensors file")
+    return load_model(path)
+
+
+def describe(value: Any) -> Any:
+    """Config values as JSON: dataclasses by class name and fields, threats as written, everything else as it is."""
+    if hasattr(value, "eps") and is_dataclass(value):
+        return str(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        fields = {name: describe(getattr(value, name)) for name in value.__dataclass_fields__}
+        return {"type": type(value).__name__, **fields}
+    if isinstance(value, Mapping):
+        return {str(name): describe(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [describe(item) for item in value]
+    return value
+
+
+def to_json(value: Any) -> str:
+    """Readable JSON with sorted keys; equal values give equal bytes."""
+    return json.dumps(describe(value), indent=2, sort_keys=True) + "\n"
+
+
+def provenance() -> dict[str, Any]:
+    """What a result may depend on beside its config."""
+    packages = ("notbugs", "torch", "numpy", "safetensors", "pyarrow", "pillow")
+    return {
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in packages}},
+        "commit": _commit(),
+        "machine": {
+            "system": f"{platform.system()} {platform.machine()}",
+            "processor": str(torch.cpu.get_capabilities().get("cpu_name", "unknown")),
+            "threads": torch.get_num_threads(),
+            "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        },
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _commit() -> str | None:
+    """The commit of the source tree, where the package runs from one."""
+    here = Path(__file__).resolve().parent
+    try:
+        found = subprocess.run(
+            ["git", "-C", str(here), "rev-parse", "HEAD"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=10,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() or None if found.returncode == 0 else None
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise NotbugsError(f"{path} cannot be read ({error}); delete its directory and run again") from error
+    if not isinstance(content, dict):
+        raise NotbugsError(f"{path} is not a JSON object; delete its directory and run again")
+    return content
+
+
+__all__ = ["Run", "describe", "load_classifier", "open_run", "provenance", "to_json"]

@@ -1,0 +1,253 @@
+"""The main job: decompose a data set into robust and non-robust features, and see what each alone can do.
+
+Two models are trained on the data (standard, robust), four data sets are built with them, a student is trained
+on each, and all six are measured on the original test set.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, final
+
+from notbugs.audits import Proportion, default_attacks, predictions, surviving
+from notbugs.data.labeled import LabeledImages
+from notbugs.data.planted import truth_of
+from notbugs.features import Builder
+from notbugs.jobs import Job, build_job, built_data, train_job, trained_model
+from notbugs.models import ImageClassifier, ModelSpec
+from notbugs.progress import Progress, silent
+from notbugs.runs import Run, open_run
+from notbugs.seeds import derived_seed
+from notbugs.threats import Threat
+from notbugs.training import TrainConfig
+
+Watch = Callable[[str], Progress]
+"""Called with the name of each stage as it begins; gives the progress to report it to."""
+
+TEACHERS = ("standard", "robust")
+STUDENTS = ("d_r", "d_nr", "d_rand", "d_det")
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """What a study does, as one value. `published` holds the paper's numbers by metric name, to print beside.
+
+    `builders` are keyed by student; `built_with` names the model that each is built with. `student` is how all
+    students are trained, save those that `students` names. `tested` bounds the images of the robust accuracies.
+    """
+
+    name: str
+    source: str
+    arch: str
+    threat: Threat
+    standard: TrainConfig
+    robust: TrainConfig
+    student: TrainConfig
+    builders: Mapping[str, Builder]
+    students: Mapping[str, TrainConfig] = field(default_factory=dict)
+    attack_steps: int = 20
+    tested: int = 2000
+    minutes: str = ""
+    published: Mapping[str, float] = field(default_factory=dict)
+    published_in: str = ""
+
+    def with_arch(self, arch: str) -> "Study":
+        return replace(self, arch=arch)
+
+    @staticmethod
+    def built_with(student: str) -> str:
+        return "robust" if student == "d_r" else "standard"
+
+
+def run_study(
+    study: Study,
+    data: LabeledImages,
+    test: LabeledImages,
+    *,
+    root: Path,
+    seed: int,
+    precision: str = "auto",
+    watch: Watch = lambda stage: silent,
+) -> Run:
+    """Run, or resume, a study. The directory holds every model and data set as a run of its own.
+
+    The result's metrics are `<model>.<measure>`: `clean`, one per budget (eps / 2 and eps), `relabelled` (accuracy
+    on labels y + 1) and, on planted data, `follows_robust` and `follows_nonrobust`.
+    """
+    described = {
+        "command": "study",
+        "study": study,
+        "data": {"name": data.origin.name, "digest": data.digest},
+        "test": {"name": test.origin.name, "digest": test.digest},
+        "seed": seed,
+        "precision": precision,
+    }
+    run = open_run(root, study.name, described)
+    if run.is_done:
+        return run
+    started, device = time.monotonic(), data.images.device
+
+    def job(stage: str, name: str) -> Job:
+        # Each stage has a seed of its own: a student must not begin with its teacher's weights.
+        own = derived_seed(seed, name) % 2**31
+        return Job(root=run.path, seed=own, precision=precision, progress=watch(stage))
+
+    def spec(of: LabeledImages) -> ModelSpec:
+        channels = of.images.shape[1]
+        return ModelSpec(
+            arch=study.arch,
+            classes=of.classes,
+            image_size=of.images.shape[-1],
+            channels=channels,
+            mean=(0.5,) * channels,
+            std=(0.25,) * channels,
+        )
+
+    models: dict[str, ImageClassifier] = {}
+    stages: dict[str, Run] = {}
+    validation = test.first(study.tested)
+    for name, config in zip(TEACHERS, (study.standard, study.robust), strict=True):
+        stages[name] = train_job(
+            job(f"train {name}", name), name, spec(data), data, config, validation=validation
+        )
+        models[name] = trained_model(stages[name], device)
+    for name, builder in study.builders.items():
+        teacher = models[study.built_with(name)]
+        built = build_job(job(f"build {name}", f"build {name}"), name, builder, teacher, data)
+        stages[f"data_{name}"] = built
+        config = study.students.get(name, study.student)
+        stages[name] = train_job(
+            job(f"train on {name}", f"student {name}"),
+            f"student_{name}",
+            spec(data),
+            built_data(built, device),
+            config,
+            validation=validation,
+        )
+        models[name] = trained_model(stages[name], device)
+    measured: dict[str, Proportion] = {}
+    for name, model in models.items():
+        of_model = _measure(
+            model, test, study, seed=seed, precision=precision, progress=watch(f"test {name}")
+        )
+        measured |= {f"{name}.{measure}": value for measure, value in of_model.items()}
+    run.finish(
+        {
+            "command": "study",
+            "config": described,
+            "metrics": {name: value.value for name, value in measured.items()},
+            "intervals": {name: value.interval for name, value in measured.items()},
+            "counts": {name: value.n for name, value in measured.items()},
+            "expected": closed_forms(test, study),
+            "published": dict(study.published),
+            "flags": flags(measured, stages, study),
+            "attacks": [
+                f"{attack} {attack.loss}"
+                for attack in default_attacks(study.threat, steps=study.attack_steps)
+            ],
+            "stages": {name: str(stage.path.relative_to(run.path)) for name, stage in stages.items()},
+            "stage_seconds": {name: stage.result["seconds"] for name, stage in stages.items()},
+            "seconds": round(time.monotonic() - started, 1),
+            "device": str(device),
+        }
+    )
+    return run
+
+
+def budgets(study: Study) -> tuple[Threat, Threat]:
+    """Half the budget, and the budget."""
+    return study.threat.scaled(0.5), study.threat
+
+
+def measure_name(threat: Threat) -> str:
+    """`l2:0.25` as a metric: `l2_0.25`."""
+    return str(threat).replace(":", "_").replace("/", "_")
+
+
+def _measure(
+    model: ImageClassifier,
+    test: LabeledImages,
+    study: Study,
+    *,
+    seed: int,
+    precision: str,
+    progress: Progress,
+) -> dict[str, Proportion]:
+    predicted = predictions(model, test.images)
+    n = len(test)
+    values = {"clean": Proportion(int((predicted == test.labels).sum()), n)}
+    part = test.first(study.tested)
+    standing = predicted[: len(part)] == part.labels
+    # In rising order: what falls within eps / 2 has fallen within eps.
+    for threat in budgets(study):
+        standing, _ = surviving(
+            model,
+            part,
+            standing,
+            attacks=default_attacks(threat, steps=study.attack_steps),
+            seed=seed,
+            precision=precision,
+            progress=progress,
+        )
+        values[measure_name(threat)] = Proportion(int(standing.sum()), len(part))
+    values["relabelled"] = Proportion(int((predicted == (test.labels + 1) % test.classes).sum()), n)
+    for feature in ("robust", "nonrobust"):
+        planted = test.columns.get(f"{feature}_class")
+        if planted is not None:
+            values[f"follows_{feature}"] = Proportion(int((predicted == planted).sum()), n)
+    return values
+
+
+def closed_forms(test: LabeledImages, study: Study) -> dict[str, float]:
+    """On planted data: what the classifier of the feature alone scores, by metric name. Empty elsewhere."""
+    truth = truth_of(test)
+    if truth is None:
+        return {}
+    single = {"robust": "robust", "d_r": "robust", "d_nr": "nonrobust", "d_rand": "nonrobust"}
+    expected: dict[str, float] = {}
+    for model, feature in single.items():
+        expected[f"{model}.clean"] = truth.accuracy_of(feature)  # type: ignore[arg-type]
+        expected[f"{model}.follows_{feature}"] = 1.0
+        for threat in budgets(study):
+            expected[f"{model}.{measure_name(threat)}"] = truth.accuracy_of(feature, eps=threat.eps)  # type: ignore[arg-type]
+    # The standard model sees both; the non-robust feature is the better witness and decides where they differ.
+    expected["standard.clean"] = truth.accuracy_of("nonrobust")
+    for threat in budgets(study):
+        expected[f"standard.{measure_name(threat)}"] = truth.accuracy_of("nonrobust", eps=threat.eps)
+    return expected
+
+
+def flags(
+    measured: Mapping[str, Proportion], stages: Mapping[str, Run], study: Study
+) -> list[dict[str, Any]]:
+    """Reasons to distrust the numbers, as data."""
+    found = []
+    for name, stage in stages.items():
+        metrics = stage.result["metrics"]
+        if metrics.get("fooling_rate", 1.0) < 0.9:
+            found.append(
+                {
+                    "of": name,
+                    "reason": f"only {metrics['fooling_rate']:.0%} of its images fool the source model",
+                }
+            )
+        residual, start = metrics.get("feature_residual", 0.0), metrics.get("feature_residual_at_start", 1.0)
+        if residual > 0.5 * start:
+            found.append(
+                {
+                    "of": name,
+                    "reason": f"features matched to {residual:.2f} only, from {start:.2f}: more steps",
+                }
+            )
+    for name in TEACHERS:
+        if measured[f"{name}.clean"].interval[0] <= 1.5 / max(2, _classes(stages[name])):
+            found.append(
+                {"of": name, "reason": "hardly better than chance: what is built with it means little"}
+            )
+    return found
+
+
+def _classes(stage: Run) -> int:
+    return int(stage.config["model"]["classes"])
