@@ -31,6 +31,19 @@ class Job:
     progress: Progress = silent
 
 
+def model_spec(arch: str, data: LabeledImages) -> ModelSpec:
+    """The spec of a network of this architecture that fits the data."""
+    channels, size = data.images.shape[1], data.images.shape[-1]
+    return ModelSpec(
+        arch=arch,
+        classes=data.classes,
+        image_size=size,
+        channels=channels,
+        mean=(0.5,) * channels,
+        std=(0.25,) * channels,
+    )
+
+
 def train_job(
     job: Job,
     name: str,
@@ -157,4 +170,4 @@ def _resolved(precision: str, data: LabeledImages) -> Precision:
     return "float32" if choose_precision(precision, data.images.device) == torch.float32 else "bfloat16"
 
 
-__all__ = ["Job", "build_job", "built_data", "train_job", "trained_model"]
+__all__ = ["Job", "build_job", "built_data", "model_spec", "train_job", "trained_model"]

@@ -112,6 +112,21 @@ def dog_vs_cat() -> Study:
     )
 
 
+def photographs() -> Study:
+    """`notbugs study --data folder:PATH`: any small photographs, with the four data sets."""
+    base = dog_vs_cat()
+    match = MatchEmbeddings(steps=40, step_size=0.25)
+    return replace(
+        base,
+        name="photographs",
+        source="",
+        builders=builders(match, targeted_attack(base.threat, steps=20, step_size=0.1)),
+        students={},
+        published={},
+        published_in="",
+    )
+
+
 PUBLISHED = {
     "standard.clean": 0.9525, "standard.l2_0.25": 0.0449, "standard.l2_0.5": 0.0,
     "robust.clean": 0.9083, "robust.l2_0.25": 0.8248, "robust.l2_0.5": 0.7090,
@@ -171,4 +186,5 @@ STUDIES: dict[str, Callable[[], Study]] = {
     "dog-vs-cat": dog_vs_cat,
     "cifar10": cifar10,
     "paper": paper,
+    "photographs": photographs,
 }

@@ -14,8 +14,8 @@ from notbugs.audits import Proportion, default_attacks, predictions, surviving
 from notbugs.data.labeled import LabeledImages
 from notbugs.data.planted import truth_of
 from notbugs.features import Builder
-from notbugs.jobs import Job, build_job, built_data, train_job, trained_model
-from notbugs.models import ImageClassifier, ModelSpec
+from notbugs.jobs import Job, build_job, built_data, model_spec, train_job, trained_model
+from notbugs.models import ImageClassifier
 from notbugs.progress import Progress, silent
 from notbugs.runs import Run, open_run
 from notbugs.seeds import derived_seed
@@ -94,24 +94,12 @@ def run_study(
         own = derived_seed(seed, name) % 2**31
         return Job(root=run.path, seed=own, precision=precision, progress=watch(stage))
 
-    def spec(of: LabeledImages) -> ModelSpec:
-        channels = of.images.shape[1]
-        return ModelSpec(
-            arch=study.arch,
-            classes=of.classes,
-            image_size=of.images.shape[-1],
-            channels=channels,
-            mean=(0.5,) * channels,
-            std=(0.25,) * channels,
-        )
-
+    spec = model_spec(study.arch, data)
     models: dict[str, ImageClassifier] = {}
     stages: dict[str, Run] = {}
     validation = test.first(study.tested)
     for name, config in zip(TEACHERS, (study.standard, study.robust), strict=True):
-        stages[name] = train_job(
-            job(f"train {name}", name), name, spec(data), data, config, validation=validation
-        )
+        stages[name] = train_job(job(f"train {name}", name), name, spec, data, config, validation=validation)
         models[name] = trained_model(stages[name], device)
     for name, builder in study.builders.items():
         teacher = models[study.built_with(name)]
@@ -121,7 +109,7 @@ def run_study(
         stages[name] = train_job(
             job(f"train on {name}", f"student {name}"),
             f"student_{name}",
-            spec(data),
+            spec,
             built_data(built, device),
             config,
             validation=validation,

@@ -1,6 +1,7 @@
 """Search inside a threat. Knows no model class, no data set and no disk."""
 
 from notbugs.attacks.ascent import Keep, projected_ascent
+from notbugs.attacks.attack import Attack
 from notbugs.attacks.objectives import (
     LOSSES,
     EmbeddingMatch,
@@ -9,7 +10,7 @@ from notbugs.attacks.objectives import (
     cross_entropy,
     margin,
 )
-from notbugs.attacks.pgd import PGD
+from notbugs.attacks.pgd import PGD, parse_attack
 
 __all__ = [
     "projected_ascent",
@@ -20,5 +21,7 @@ __all__ = [
     "cross_entropy",
     "margin",
     "LOSSES",
+    "Attack",
     "PGD",
+    "parse_attack",
 ]

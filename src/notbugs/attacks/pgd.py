@@ -10,7 +10,7 @@ from notbugs.attacks.objectives import LOSSES, LabelObjective
 from notbugs.errors import NotbugsError, require_positive, unknown
 from notbugs.models.frozen import frozen
 from notbugs.tensors import Classifier, Images, Labels
-from notbugs.threats import Threat
+from notbugs.threats import Threat, parse_number, parse_threat
 
 
 @final
@@ -50,8 +50,9 @@ class PGD:
             raise unknown("keep", self.keep, get_args(Keep))
 
     def __str__(self) -> str:
+        kind = ("-targeted" if self.targeted else "") + ("-margin" if self.loss == "margin" else "")
         more = f"x{self.restarts}" if self.restarts > 1 else ""
-        return f"pgd{'-targeted' if self.targeted else ''}:{self.threat}:{self.steps}{more}"
+        return f"pgd{kind}:{self.threat}:{self.steps}{more}"
 
     def __call__(
         self, model: Classifier, images: Images, labels: Labels, *, generator: torch.Generator
@@ -98,3 +99,23 @@ class PGD:
         self, model: Classifier, images: Images, labels: Labels
     ) -> tuple[torch.Tensor, torch.Tensor]:
         return LabelObjective(model, labels, LOSSES[self.loss], self.targeted).values_and_finished(images)
+
+
+def parse_attack(text: str) -> PGD:
+    """The adversary of a training, written as pgd:NORM:EPS:STEPS[:STEP_SIZE]; STEP_SIZE defaults to 1.5 eps / STEPS.
+
+    It starts at the image and keeps the last iterate, as in Ilyas et al. 2019 (there 7 steps of eps / 5).
+
+    >>> parse_attack("pgd:l2:0.5:7:0.1").step_size
+    0.1
+    """
+    kind, *fields = text.split(":")
+    if kind != "pgd":
+        raise unknown("attack", kind, ["pgd"])
+    if len(fields) not in (3, 4) or not fields[2].isdecimal():
+        raise NotbugsError(f"attack {text!r}: write it like pgd:l2:0.5:7 (norm, eps, number of steps)")
+    threat, steps = parse_threat(f"{fields[0]}:{fields[1]}"), int(fields[2])
+    if steps < 1:
+        raise NotbugsError(f"attack {text!r}: the number of steps must be at least 1")
+    step_size = parse_number(fields[3], "step size") if len(fields) == 4 else 1.5 * threat.eps / steps
+    return PGD(threat=threat, steps=steps, step_size=step_size, random_start=False, keep="last")

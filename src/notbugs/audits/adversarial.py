@@ -6,7 +6,7 @@ from typing import Any, final
 
 import torch
 
-from notbugs.attacks import PGD
+from notbugs.attacks import PGD, Attack
 from notbugs.audits.proportion import Proportion
 from notbugs.data.labeled import LabeledImages
 from notbugs.errors import NotbugsError
@@ -80,7 +80,7 @@ def audit(
     data: LabeledImages,
     *,
     threat: Threat,
-    attacks: Sequence[PGD] | None = None,
+    attacks: Sequence[Attack] | None = None,
     seed: int = 0,
     batch_size: int | None = None,
     precision: str = "auto",
@@ -103,7 +103,7 @@ def audit(
         )  # fmt: skip
     return AdversarialAudit(
         threat=threat,
-        attacks=tuple(f"{attack} {attack.loss}" for attack in attacks),
+        attacks=tuple(str(attack) for attack in attacks),
         seed=seed,
         clean=Proportion(int(right.sum()), len(data)),
         robust=Proportion(int(standing.sum()), len(data)),
@@ -116,7 +116,7 @@ def surviving(
     data: LabeledImages,
     standing: Mask,
     *,
-    attacks: Sequence[PGD],
+    attacks: Sequence[Attack],
     seed: int,
     batch_size: int | None = None,
     precision: str = "auto",
@@ -141,7 +141,7 @@ def surviving(
 
 
 def _falls(
-    attack: PGD,
+    attack: Attack,
     searched: Classifier,
     model: Classifier,
     images: Images,

@@ -34,8 +34,6 @@ class MatchEmbeddings(Builder):
     def __post_init__(self) -> None:
         require_positive("steps", self.steps)
         require_positive("step_size", self.step_size)
-        if self.start not in ("images", "noise"):
-            raise NotbugsError(f"unknown start {self.start!r} (known: images, noise)")
 
     def build(self, source: Source, rows: torch.Tensor, *, generator: torch.Generator) -> LabeledImages:
         data, originals = source.data, source.data.images[rows]

@@ -13,6 +13,7 @@ from typing import final
 
 import torch
 from torch import fx, nn
+from torch.nn.utils import skip_init
 
 from notbugs.models.classifier import ImageClassifier
 from notbugs.tensors import Classifier, Embeddings, Images, Logits
@@ -130,7 +131,7 @@ def _folded(source: nn.Module, dtype: torch.dtype) -> tuple[nn.Module, list[Call
                 updates.append(_fill_conv(copy, module, None))
                 replaced[str(node.target)] = copy
         elif isinstance(module, nn.Linear):
-            linear = nn.Linear(module.in_features, module.out_features, module.bias is not None)
+            linear = skip_init(nn.Linear, module.in_features, module.out_features, module.bias is not None)
             linear = linear.to(module.weight.device, dtype)
             updates.append(_fill_linear(linear, module))
             replaced[str(node.target)] = linear
@@ -159,17 +160,19 @@ def _following_batch_norm(node: fx.Node, modules: dict[str, nn.Module]) -> nn.Mo
 
 
 def _empty_conv(conv: nn.Conv2d, dtype: torch.dtype) -> nn.Conv2d:
-    twin = nn.Conv2d(
+    # Not initialised: that would draw from the global generator, and the weights are filled in anyway.
+    twin = skip_init(
+        nn.Conv2d,
         conv.in_channels,
         conv.out_channels,
-        conv.kernel_size,  # type: ignore[arg-type]
-        conv.stride,  # type: ignore[arg-type]
-        conv.padding,  # type: ignore[arg-type]
-        conv.dilation,  # type: ignore[arg-type]
+        conv.kernel_size,
+        conv.stride,
+        conv.padding,
+        conv.dilation,
         conv.groups,
         bias=True,
     )
-    return twin.to(conv.weight.device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return twin.to(conv.weight.device, dtype, memory_format=torch.channels_last)
 
 
 def _scale_and_shift(batch_norm: nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,0 +1,84 @@
+"""What a built data set is, in words and numbers, from its manifest."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, final
+
+from notbugs.app.rows import SETS, budget_text
+from notbugs.data.shards import read_origin
+from notbugs.runs import Run
+
+_WHAT = {
+    "robust": "Only the features that the robust model uses: what it sees in the original, put into another image.",
+    "nonrobust": "Only the features that the standard model uses: what it sees in the original, put into another image.",
+    "rand": "Each image pushed, imperceptibly, towards a class drawn at random, and labelled as that class.",
+    "det": "Each image pushed, imperceptibly, towards the next class, and labelled as that class: every label is wrong.",
+}
+_MEASURED = {
+    "feature_residual": "distance of the features to the original’s, by its length",
+    "feature_residual_at_start": "the same before the search",
+    "fooling_rate": "fools the model that it was built with",
+    "mean_distance": "mean distance of an image from its original",
+    "max_distance": "largest distance of an image from its original",
+}
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class BuiltSet:
+    """One built data set: facts are (name, text) pairs, in order."""
+
+    name: str
+    what: str
+    facts: tuple[tuple[str, str], ...]
+    load: str
+    export: str
+
+
+def built_set(stage: Run, *, key: str = "", teacher: str = "") -> BuiltSet:
+    """The facts of the data set in this run directory; `key` is its name in a study."""
+    manifest, config, result = read_origin(stage.path), stage.config, stage.result
+    recipe = manifest["recipe"]
+    facts = [
+        ("images", f"{result['metrics']['n']} in {len(manifest['shards'])} shards"),
+        ("built with", f"{teacher} {manifest['model'][:12]}".strip()),
+        ("how", _how(config["builder"])),
+    ]
+    facts += [(_MEASURED.get(name, name), _number(name, value)) for name, value in manifest["measured"].items()]
+    facts += [
+        ("seed", str(recipe["seed"])),
+        ("made from", f"{config['data']['name']} {manifest['parent'][:12]}"),
+        ("licence", manifest["licence"]),
+        ("time", f"{result['seconds']:.1f} s, searched in {config['precision']}"),
+    ]
+    return BuiltSet(
+        name=SETS.get(key, manifest["name"]),
+        what=_WHAT.get(recipe.get("kind", ""), ""),
+        facts=tuple(facts),
+        load=f'nb.load("built:{stage.path}")',
+        export=f"notbugs export {stage.path} --to parquet",
+    )
+
+
+def _how(builder: Mapping[str, Any]) -> str:
+    attack = builder.get("attack")
+    if attack is not None:
+        aim = {"random": "a random class", "next": "the next class (y + 1)"}[builder["targets"]]
+        return (
+            f"targeted PGD towards {aim}, {budget_text(attack['threat'])}, {attack['steps']} steps of "
+            f"{attack['step_size']:g}, {attack['keep']} iterate"
+        )
+    start = {"images": "another image", "noise": "noise"}[builder["start"]]
+    return (
+        f"match of the penultimate features from {start}, {builder['steps']} steps of L2 length "
+        f"{builder['step_size']:g}, {builder['keep']} iterate"
+    )
+
+
+def _number(name: str, value: float) -> str:
+    if name == "fooling_rate":
+        return f"{100 * value:.1f} % of the images"
+    return f"{value:.3f}"
+
+
+__all__ = ["BuiltSet", "built_set"]

@@ -1,0 +1,42 @@
+"""The command line: `notbugs COMMAND ...`. A user's mistake is one line on stderr and exit code 2."""
+
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError
+
+from notbugs.errors import NotbugsError
+
+app = App(
+    name="notbugs",
+    help="Which features does a classifier use, and what happens when you take them away?",
+    help_flags=["--help", "-h"],
+    version_flags=["--version"],
+)
+
+
+def main(tokens: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 2 a mistake of the user's, 130 interrupted."""
+    # Commands import torch only when they run, so that --help answers at once.
+    from notbugs.app import making, reading, studying  # noqa: F401  (they register the commands)
+
+    try:
+        app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+    except (CycloptsError, NotbugsError) as error:
+        fail(" ".join(str(error).split()), code=2)
+    except KeyboardInterrupt:
+        fail("stopped; the same command goes on where this one was", code=130)
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output has had enough
+        sys.exit(141)
+    except OSError as error:
+        where = f" {error.filename}:" if error.filename else ""
+        fail(f"{where} {error.strerror or error}".strip(), code=2)
+    except MemoryError:
+        fail("out of memory; use fewer images or a smaller batch", code=2)
+
+
+def fail(message: str, *, code: int) -> None:
+    """One line on stderr, and the exit code."""
+    print(f"notbugs: {message}", file=sys.stderr)  # noqa: T201
+    sys.exit(code)

@@ -1,0 +1,102 @@
+"""What the commands share: common options, how text becomes values, how a result is shown."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, final
+
+from cyclopts import Parameter
+
+from notbugs.errors import NotbugsError
+
+if TYPE_CHECKING:
+    import torch
+
+    from notbugs.data import LabeledImages
+    from notbugs.jobs import Job
+    from notbugs.progress import Progress
+    from notbugs.runs import Run
+
+DataRoot = Annotated[
+    Path | None, Parameter(help="Directory of local Parquet files; without it, the hub is asked.")
+]
+Data = Annotated[
+    str,
+    Parameter(
+        help="planted, planted-spurious, digits, cifar10, cifar10:cat,dog, folder:PATH, hf:NAME, parquet:PATH, "
+        "built:DIR."
+    ),
+]
+
+
+@Parameter(name="*")
+@final
+@dataclass(frozen=True, kw_only=True)
+class Common:
+    """Options that every command takes."""
+
+    out: Annotated[Path, Parameter(help="Root of the run directories.")] = Path("runs")
+    seed: Annotated[int, Parameter(help="Every random draw follows from it.")] = 0
+    device: Annotated[str, Parameter(help="auto, cpu, cuda, cuda:1, mps.")] = "auto"
+    precision: Annotated[
+        str, Parameter(help="auto, float32 or bfloat16 (results are verified in float32).")
+    ] = "auto"
+    quiet: Annotated[bool, Parameter(help="No progress.", negative=())] = False
+    json: Annotated[
+        bool, Parameter(help="Print the result as JSON on stdout, and nothing else.", negative=())
+    ] = False
+
+
+DEFAULT = Common()
+
+
+def settle(common: Common) -> None:
+    """Checks and settings that come before any work."""
+    from notbugs.hardware import choose_device, choose_precision, keep_freed_memory
+
+    choose_precision(common.precision, device_of(common))
+    choose_device(common.device)
+    if common.seed < 0:
+        raise NotbugsError(f"seed must be >= 0, got {common.seed}")
+    keep_freed_memory()
+
+
+def device_of(common: Common) -> "torch.device":
+    from notbugs.hardware import choose_device
+
+    return choose_device(common.device)
+
+
+def load_images(source: str, root: Path | None, common: Common, *, split: str = "train") -> "LabeledImages":
+    from notbugs.data import load
+
+    return load(source, split=split, root=root, seed=common.seed).to(device_of(common))
+
+
+def job_of(common: Common, progress: "Progress") -> "Job":
+    from notbugs.jobs import Job
+
+    return Job(root=common.out, seed=common.seed, precision=common.precision, progress=progress)
+
+
+def show(run: "Run", common: Common) -> None:
+    """The result on stdout: as JSON, or as a table with the way to the report."""
+    result: dict[str, Any] = run.result
+    if common.json:
+        from notbugs.runs import to_json
+
+        sys.stdout.write(to_json(result))
+        return
+    from rich.console import Console
+
+    from notbugs.app.table import metrics_table, study_table
+
+    console = Console()
+    console.print(study_table(result) if result["command"] == "study" else metrics_table(result))
+    for flag in result["flags"]:
+        console.print(f"[bold]beware[/bold] {flag['of']}: {flag['reason']}")
+    console.print(f"{run.report}", soft_wrap=True)
+
+
+def say(line: str) -> None:
+    print(line, file=sys.stderr)  # noqa: T201

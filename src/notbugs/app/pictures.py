@@ -1,0 +1,175 @@
+"""Images of a study or a build, in strips to look at side by side: original, rebuilt, and the change magnified."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import final
+
+import torch
+
+from notbugs.app.rows import SETS
+from notbugs.data.labeled import LabeledImages
+from notbugs.data.planted import PlantedTruth, truth_of
+from notbugs.data.shards import read_origin, read_shard
+from notbugs.notebook import png_uri
+from notbugs.runs import Run
+from notbugs.tensors import Images
+
+COUNT = 8
+_NOTES = {
+    "d_r": "started from another image, then moved until the robust model’s features were the original’s; "
+    "what that model does not look at is left as it was",
+    "d_nr": "the same, for the features of the standard model",
+    "d_rand": "moved within the budget until the standard model saw the new label, drawn at random",
+    "d_det": "moved within the budget until the standard model saw the next class; every label is wrong",
+}
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """One image as a data URI. `alt` says in words what it is."""
+
+    uri: str
+    caption: str
+    alt: str
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Strip:
+    """A row of pictures under one heading."""
+
+    title: str
+    note: str
+    pictures: tuple[Picture, ...]
+
+
+def first_shard(stage: Run) -> LabeledImages:
+    """The first images of a built data set; the rest is not read."""
+    from notbugs.data.labeled import Origin
+
+    manifest = read_origin(stage.path)
+    return read_shard(
+        stage.path / manifest["shards"][0]["file"],
+        class_names=tuple(manifest["class_names"]),
+        origin=Origin(name=manifest["name"]),
+    )
+
+
+def strips(built: Mapping[str, LabeledImages], originals: LabeledImages | None) -> list[Strip]:
+    """The same few images in every set. Without the originals, the rebuilt images alone."""
+    if not built:
+        return []
+    rows = _chosen(built)
+    parts = {key: data.take(rows) for key, data in built.items()}
+    any_set = next(iter(parts.values()))
+    source = None
+    if originals is not None and int(any_set.columns["index"].max()) < len(originals):
+        source = originals.take(any_set.columns["index"].to(originals.labels.device)).to("cpu")
+    shown = []
+    if source is not None:
+        names = [source.class_names[label] for label in source.labels.tolist()]
+        shown.append(_strip("Original", "the training images and their labels", source.images, names))
+        shown += _planted_shapes(source)
+    for key, data in parts.items():
+        title = SETS.get(key, data.origin.name)
+        shown.append(_strip(title, _NOTES.get(key, ""), data.images, _labels(data)))
+        if source is not None and "target" in data.columns:
+            shown += _changes(title, data, source)
+    return shown
+
+
+def _chosen(built: Mapping[str, LabeledImages]) -> torch.Tensor:
+    """Rows that all sets have, of as many classes as possible, those whose label changed and that fool first."""
+    count = min(len(data) for data in built.values())
+    good = torch.ones(count, dtype=torch.bool)
+    for data in built.values():
+        if "target" in data.columns:
+            good &= (data.columns["target"] != data.columns["original_label"])[:count]
+            good &= data.columns["fooled"][:count]
+    labels = next(iter(built.values())).columns["original_label"][:count].tolist()
+    order = sorted(range(count), key=lambda row: (not bool(good[row]), row))
+    # The how-manieth of its class a row is: first one of every class, then a second one, ...
+    seen: dict[int, int] = {}
+    turn = {}
+    for row in order:
+        turn[row] = seen[labels[row]] = seen.get(labels[row], -1) + 1
+    picked = sorted(order, key=lambda row: (turn[row], not bool(good[row]), labels[row]))[:COUNT]
+    return torch.tensor(sorted(picked, key=lambda row: (labels[row], row)))
+
+
+def _labels(data: LabeledImages) -> list[str]:
+    names = data.class_names
+    old = data.columns["original_label"].tolist()
+    return [
+        names[new] if new == before else f"{names[before]} → {names[new]}"
+        for before, new in zip(old, data.labels.tolist(), strict=True)
+    ]
+
+
+def _strip(title: str, note: str, images: Images, captions: Sequence[str]) -> Strip:
+    pictures = tuple(
+        Picture(uri=png_uri(image), caption=caption, alt=f"{title}: {caption}" if caption else title)
+        for image, caption in zip(images, captions, strict=True)
+    )
+    return Strip(title=title, note=note, pictures=pictures)
+
+
+def _changes(title: str, data: LabeledImages, source: LabeledImages) -> list[Strip]:
+    """What was added, magnified; on planted data beside what an ideal adversary would add."""
+    change = data.images - source.images
+    factor = magnification(change)
+    sizes = [f"L2 {length:.2f}" for length in change.flatten(1).norm(dim=1).tolist()]
+    shown = [
+        _strip(
+            f"{title} − original, ×{factor}",
+            f"the change alone, {factor} times magnified around grey; it is too small to see",
+            0.5 + factor * change,
+            sizes,
+        )
+    ]
+    truth = truth_of(source)
+    if truth is not None and "nonrobust_class" in source.columns:
+        patterns = truth.norm_nonrobust * truth.directions("nonrobust")
+        old, new = source.columns["nonrobust_class"], data.labels
+        ideal = patterns[new] - patterns[old]
+        captions = [f"{a} to {b}" for a, b in zip(old.tolist(), new.tolist(), strict=True)]
+        note = "the planted pattern of the new class minus that of the old: what an ideal change would be"
+        shown.append(_strip(f"Pattern, ×{factor}", note, 0.5 + factor * ideal, captions))
+    return shown
+
+
+def _planted_shapes(source: LabeledImages) -> list[Strip]:
+    truth: PlantedTruth | None = truth_of(source)
+    if truth is None or "robust_class" not in source.columns:
+        return []
+    shapes = truth.norm_robust * truth.directions("robust")[source.columns["robust_class"]]
+    patterns = truth.norm_nonrobust * truth.directions("nonrobust")[source.columns["nonrobust_class"]]
+    factor = magnification(patterns)
+    return [
+        _strip(
+            "Planted shape",
+            f"the robust feature in each: right on {truth.p_robust:.0%} of the images, L2 length {truth.norm_robust:g}",
+            0.5 + shapes,
+            [source.class_names[k] for k in source.columns["robust_class"].tolist()],
+        ),
+        _strip(
+            f"Planted pattern, ×{factor}",
+            f"the non-robust feature in each: right on {truth.p_nonrobust:.0%}, L2 length {truth.norm_nonrobust:g}, "
+            f"{factor} times magnified",
+            0.5 + factor * patterns,
+            [source.class_names[k] for k in source.columns["nonrobust_class"].tolist()],
+        ),
+    ]
+
+
+def magnification(change: Images) -> int:
+    """The largest of 1, 2, 5, 10, ... that keeps nearly all of the change inside the picture."""
+    reach = (
+        float(change.abs().flatten().quantile(0.995)) if change.numel() < 2**24 else float(change.abs().max())
+    )
+    known = (1, 2, 5, 10, 20, 50, 100, 200)
+    return max((factor for factor in known if factor * reach <= 0.5), default=1)
+
+
+__all__ = ["Picture", "Strip", "first_shard", "strips"]

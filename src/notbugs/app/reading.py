@@ -1,0 +1,57 @@
+"""`notbugs report`, `export` and `doctor`: what is there, shown or handed on."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from notbugs.app.cli import app
+from notbugs.app.options import DEFAULT, Common
+from notbugs.errors import NotbugsError
+
+
+@app.command
+def report(*runs: Annotated[Path, Parameter(help="Run directories.")]) -> None:
+    """Rebuild report.html from what the run directories hold.
+
+    Example: notbugs report runs/planted-0123456789
+    """
+    from notbugs.app.report import write_report
+    from notbugs.runs import Run
+
+    if not runs:
+        raise NotbugsError("name at least one run directory, as in: notbugs report runs/planted-0123456789")
+    for path in runs:
+        if not path.is_dir():
+            raise NotbugsError(f"{path} is not a run directory")
+        print(write_report(Run(path)))  # noqa: T201
+
+
+@app.command
+def export(
+    directory: Annotated[Path, Parameter(help="A built data set.")],
+    /,
+    *,
+    to: Annotated[Literal["parquet", "imagefolder", "npz"], Parameter(help="The format.")],
+    out: Annotated[Path | None, Parameter(help="Where to; default: DIRECTORY-FORMAT.")] = None,
+) -> None:
+    """Write a built data set for use elsewhere: Hugging Face Parquet with a card, class folders, or .npz.
+
+    Example: notbugs export runs/build-det-0123456789 --to parquet
+    """
+    from notbugs.data import export as write
+    from notbugs.data.shards import read_built
+
+    target = out or directory.with_name(f"{directory.name}-{to}")
+    print(write(read_built(directory), target, to))  # noqa: T201
+
+
+@app.command
+def doctor(*, common: Common = DEFAULT) -> None:
+    """Say what works on this machine: device, number formats, compiler, optional extras.
+
+    Example: notbugs doctor
+    """
+    from notbugs.app.doctor import examine, print_findings
+
+    print_findings(examine(), as_json=common.json)

@@ -1,0 +1,73 @@
+"""How a run is made again: its command, its images, and how long that takes."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from markupsafe import Markup, escape
+
+from notbugs import recipes
+from notbugs.data import load
+from notbugs.data.labeled import LabeledImages
+from notbugs.errors import NotbugsError
+from notbugs.runs import Run, describe
+
+
+def repeat_command(result: Mapping[str, Any]) -> str:
+    """The command of a study; empty if no command makes it, because its recipe is not one of the package's."""
+    study = result["config"]["study"]
+    for key, recipe in recipes.STUDIES.items():
+        if recipe().name == study["name"]:
+            break
+    else:
+        return ""
+    known = describe(recipe())
+    command = ["notbugs", "study", *(["cifar10", "--recipe", "paper"] if key == "paper" else [key])]
+    if study["source"] != known["source"]:
+        command += ["--data", _quoted(study["source"])]
+    if study["arch"] != known["arch"]:
+        command += ["--arch", study["arch"]]
+    if {**study, "source": "", "arch": ""} != {**known, "source": "", "arch": ""}:
+        return ""
+    command += ["--seed", str(result["config"]["seed"])]
+    if result["config"]["precision"] != "auto":
+        command += ["--precision", result["config"]["precision"]]
+    return " ".join(command)
+
+
+def reload_originals(run: Run) -> LabeledImages | None:
+    """The images that the run started from, if they can be had without a download and are the same ones."""
+    config = run.config
+    data = config.get("data", {})
+    source = config.get("study", {}).get("source") or data.get("name", "")
+    if not re.match(r"(planted|planted-spurious|digits)$|(folder|parquet|built):", source):
+        return None
+    try:
+        found = load(source, seed=config.get("seed", 0))
+    except NotbugsError:
+        return None
+    return found if found.digest == data.get("digest") else None
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people.
+
+    >>> duration(7.25), duration(130), duration(7400)
+    ('7.2 s', '2 min 10 s', '2 h 3 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def set_names(text: str) -> Markup:
+    """The names of the four data sets with their subscripts, everything else escaped."""
+    return Markup(re.sub(r"\bD_(rand|det|NR|R)\b", r"D<sub>\1</sub>", str(escape(text))))  # noqa: S704
+
+
+def _quoted(word: str) -> str:
+    return word if re.fullmatch(r"[\w:,./-]+", word) else "'" + word.replace("'", "'\\''") + "'"
+
+
+__all__ = ["duration", "reload_originals", "repeat_command", "set_names"]

@@ -1,0 +1,81 @@
+"""`notbugs study`: the main job."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from notbugs.app.cli import app
+from notbugs.app.options import DEFAULT, Common, DataRoot, load_images, say, settle, show
+from notbugs.errors import NotbugsError, unknown
+
+if TYPE_CHECKING:
+    from notbugs.study import Study
+
+
+@app.command
+def study(
+    name: Annotated[str, Parameter(help="planted, digits, dog-vs-cat or cifar10.")] = "",
+    /,
+    *,
+    data: Annotated[
+        str, Parameter(help="Another source of images for the recipe; see `notbugs train --help`.")
+    ] = "",
+    data_root: DataRoot = None,
+    arch: Annotated[str, Parameter(help="Another network for all models.")] = "",
+    recipe: Annotated[
+        Literal["fast", "paper"], Parameter(help="The paper's own hyperparameters, or a fast preset.")
+    ] = "fast",
+    common: Common = DEFAULT,
+) -> None:
+    """The main job: the whole decomposition of a data set into robust and non-robust features.
+
+    Trains a standard and a robust model, builds D_R, D_NR, D_rand and D_det, trains a student on each, tests all,
+    and writes result.json and report.html. A study that was interrupted goes on where it was.
+
+    Example: notbugs study dog-vs-cat --data-root data/cifar10
+    """
+    from notbugs.app.progress import watching
+    from notbugs.app.report import write_report
+    from notbugs.study import run_study
+
+    settle(common)
+    chosen = _chosen_study(name, data, recipe)
+    if arch:
+        chosen = chosen.with_arch(arch)
+    source = data or chosen.source
+    images = load_images(source, data_root, common)
+    test = load_images(source, data_root, common, split="test")
+    if not common.quiet:
+        say(f"{chosen.name}: {images}, {chosen.arch}, {chosen.threat}; about {chosen.minutes} minutes")
+    with watching(quiet=common.quiet) as watch:
+        run = run_study(
+            replace(chosen, source=source),
+            images,
+            test,
+            root=common.out,
+            seed=common.seed,
+            precision=common.precision,
+            watch=watch,
+        )
+    write_report(run, originals=images)
+    show(run, common)
+
+
+def _chosen_study(name: str, data: str, recipe: str) -> "Study":
+    from notbugs import recipes
+
+    names = [known for known in recipes.STUDIES if known not in ("paper", "photographs")]
+    if not name:
+        # A source that has a recipe of its own gets it; any other is treated as photographs.
+        own = {"planted": "planted", "planted-spurious": "planted", "digits": "digits", "cifar10": "cifar10"}
+        name = own.get(data or "planted", "photographs")
+    if name not in recipes.STUDIES:
+        raise unknown("study", name, names)
+    if recipe == "paper":
+        if name != "cifar10":
+            raise NotbugsError(
+                f"the paper's hyperparameters are for cifar10, not {name}; use: notbugs study cifar10"
+            )
+        name = "paper"
+    return recipes.STUDIES[name]()

@@ -1,0 +1,22 @@
+"""What every attack is: a frozen value that, called, returns images inside its threat."""
+
+from typing import Protocol, runtime_checkable
+
+import torch
+
+from notbugs.tensors import Classifier, Images, Labels
+from notbugs.threats import Threat
+
+
+@runtime_checkable
+class Attack(Protocol):
+    """Adding one is a file here, an import in `attacks/__init__.py`, and a row in `tests/attacks`."""
+
+    @property
+    def threat(self) -> Threat: ...
+
+    def __call__(
+        self, model: Classifier, images: Images, labels: Labels, *, generator: torch.Generator
+    ) -> Images:
+        """Images in the threat around `images`, never a verdict; `labels`: true ones, or targets when targeted."""
+        ...
