@@ -9,10 +9,10 @@ from notbugs.data.shards import read_origin
 from notbugs.runs import Run
 
 _WHAT = {
-    "robust": "Only the features that the robust model uses: what it sees in the original, put into another image.",
-    "nonrobust": "Only the features that the standard model uses: what it sees in the original, put into another image.",
-    "rand": "Each image pushed, imperceptibly, towards a class drawn at random, and labelled as that class.",
-    "det": "Each image pushed, imperceptibly, towards the next class, and labelled as that class: every label is wrong.",
+    "robust": "Only what the robust model sees: its features of the original, put into another image.",
+    "nonrobust": "Only what the standard model sees: its features of the original, put into another image.",
+    "rand": "Each image pushed, imperceptibly, towards a class drawn at random, and so labelled.",
+    "det": "Each image pushed, imperceptibly, towards the next class, and so labelled: every label is wrong.",
 }
 _MEASURED = {
     "feature_residual": "distance of the features to the original’s, by its length",
@@ -44,7 +44,9 @@ def built_set(stage: Run, *, key: str = "", teacher: str = "") -> BuiltSet:
         ("built with", f"{teacher} {manifest['model'][:12]}".strip()),
         ("how", _how(config["builder"])),
     ]
-    facts += [(_MEASURED.get(name, name), _number(name, value)) for name, value in manifest["measured"].items()]
+    facts += [
+        (_MEASURED.get(name, name), _number(name, value)) for name, value in manifest["measured"].items()
+    ]
     facts += [
         ("seed", str(recipe["seed"])),
         ("made from", f"{config['data']['name']} {manifest['parent'][:12]}"),

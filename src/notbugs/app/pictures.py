@@ -7,7 +7,7 @@ from typing import final
 import torch
 
 from notbugs.app.rows import SETS
-from notbugs.data.labeled import LabeledImages
+from notbugs.data.labeled import LabeledImages, Origin
 from notbugs.data.planted import PlantedTruth, truth_of
 from notbugs.data.shards import read_origin, read_shard
 from notbugs.notebook import png_uri
@@ -46,8 +46,6 @@ class Strip:
 
 def first_shard(stage: Run) -> LabeledImages:
     """The first images of a built data set; the rest is not read."""
-    from notbugs.data.labeled import Origin
-
     manifest = read_origin(stage.path)
     return read_shard(
         stage.path / manifest["shards"][0]["file"],
@@ -149,7 +147,7 @@ def _planted_shapes(source: LabeledImages) -> list[Strip]:
     return [
         _strip(
             "Planted shape",
-            f"the robust feature in each: right on {truth.p_robust:.0%} of the images, L2 length {truth.norm_robust:g}",
+            f"the robust feature in each: right on {truth.p_robust:.0%} of them, L2 length {truth.norm_robust:g}",
             0.5 + shapes,
             [source.class_names[k] for k in source.columns["robust_class"].tolist()],
         ),

@@ -1,0 +1,109 @@
+"""What a study found, in sentences made from its numbers; other numbers make other sentences."""
+
+from collections.abc import Mapping, Sequence
+
+from notbugs.app.rows import Cell, Measure, Row, percent
+
+
+def headline(rows: Sequence[Row], classes: int) -> str:
+    """The finding that the study was made for."""
+    found = {row.key: row.cells["clean"] for row in rows}
+    chance = 1 / max(1, classes)
+    relabelled = {key: found[key] for key in ("d_det", "d_rand") if key in found}
+    if relabelled:
+        # D_det is the purer experiment: it speaks first, unless only D_rand has something to say.
+        best = next(
+            (key for key, cell in relabelled.items() if cell.interval[0] > 2 * chance or cell.value > 0.55),
+            max(relabelled, key=lambda key: relabelled[key].value),
+        )
+        cell = relabelled[best]
+        labels = "are all wrong" if best == "d_det" else "were drawn at random"
+        if cell.interval[0] > chance:
+            return (
+                f"A model trained only on images whose labels {labels} still gets {percent(cell.value)} % "
+                f"of the real test set right."
+            )
+        return (
+            f"Models trained on relabelled images found nothing that helps on the real test set: "
+            f"{percent(cell.value)} %, where guessing gives {percent(chance)} %."
+        )
+    best_row = max(rows, key=lambda row: row.cells["clean"].value)
+    return f"{best_row.name}: {percent(best_row.cells['clean'].value)} % of the test set right."
+
+
+def findings(rows: Sequence[Row], measures: Sequence[Measure], classes: int) -> list[str]:
+    """Further sentences, one an observation."""
+    cells = {row.key: row.cells for row in rows}
+    attacked = [measure for measure in measures if measure.attacked]
+    half = attacked[0] if attacked else None
+    said = []
+    if half is not None:
+        at = half.title.removeprefix("Under attack, ")
+        if "d_r" in cells:
+            ours, theirs = cells["d_r"][half.key], cells["standard"][half.key]
+            gain = "keeps" if ours.interval[0] > theirs.interval[1] else "keeps no more than"
+            said.append(
+                f"Trained the ordinary way, without any adversary, the student of D_R {gain} "
+                f"{_of(ours)} under attack at {at}; the standard model keeps {_of(theirs)}."
+            )
+        if "d_nr" in cells:
+            clean, under = cells["d_nr"]["clean"], cells["d_nr"][half.key]
+            said.append(
+                f"The student of D_NR, which sees only what the standard model sees, is right on {_of(clean)} "
+                f"of the clean images and on {_of(under)} under the same attack."
+            )
+    for key, labels in (("d_rand", "random"), ("d_det", "all wrong")):
+        if key in cells:
+            cell = cells[key]["clean"]
+            said.append(
+                f"Labels {labels}: the student of {'D_rand' if key == 'd_rand' else 'D_det'} is right on "
+                f"{_of(cell)} of the real test set; guessing gives {percent(1 / max(1, classes))} %."
+            )
+    for row in rows:
+        said += _followed(row.name, row.cells) if row.key in ("robust", "d_rand") else []
+    return said
+
+
+def disagreements(rows: Sequence[Row], measures: Sequence[Measure]) -> list[str]:
+    """Where number and reference part beyond the interval: large gaps one by one, the small ones together."""
+    titles = {measure.key: measure.title[0].lower() + measure.title[1:] for measure in measures}
+    large: list[tuple[float, str]] = []
+    small: list[tuple[float, str]] = []
+    for row in rows:
+        for key, cell in row.cells.items():
+            if cell.agrees or cell.reference is None:
+                continue
+            gap = cell.value - cell.reference
+            way = "above" if gap > 0 else "below"
+            text = (
+                f"{row.name}, {titles.get(key, key)}: {percent(cell.value)} %, "
+                f"{percent(abs(gap))} points {way} the {_named(cell)} {percent(cell.reference)} %."
+            )
+            (large if abs(gap) > 0.03 else small).append((abs(gap), text))
+    sentences = [text for _, text in sorted(large, reverse=True)]
+    if small:
+        most = percent(max(gap for gap, _ in small))
+        cells = "cell differs" if len(small) == 1 else "cells differ"
+        sentences.append(
+            f"{len(small)} further {cells} by more than chance explains, by at most {most} points."
+        )
+    return sentences
+
+
+def _of(cell: Cell) -> str:
+    return f"{percent(cell.value)} %"
+
+
+def _named(cell: Cell) -> str:
+    return "paper’s" if cell.source == "paper" else "closed form’s"
+
+
+def _followed(name: str, cells: Mapping[str, Cell]) -> list[str]:
+    if "follows_robust" not in cells or "follows_nonrobust" not in cells:
+        return []
+    shape, pattern = cells["follows_robust"].value, cells["follows_nonrobust"].value
+    first, second = ("shape", "pattern") if shape >= pattern else ("pattern", "shape")
+    return [
+        f"{name}: its answer is the class of the planted {first} on {percent(max(shape, pattern))} % of the "
+        f"images, of the planted {second} on {percent(min(shape, pattern))} %."
+    ]

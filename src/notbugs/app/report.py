@@ -1,0 +1,210 @@
+"""The report of a run: one HTML file that holds everything it shows, made from what the run left on disk."""
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from notbugs.app.built import built_set
+from notbugs.app.figures import Series, accuracy_bars, training_curves
+from notbugs.app.findings import disagreements, findings, headline
+from notbugs.app.pictures import first_shard, strips
+from notbugs.app.repeating import duration, reload_originals, repeat_command, set_names
+from notbugs.app.rows import (
+    MODELS,
+    SETS,
+    TRAINED_ON,
+    Measure,
+    Row,
+    attack_text,
+    budget_text,
+    percent,
+    study_measures,
+    study_rows,
+)
+from notbugs.data.labeled import LabeledImages
+from notbugs.data.shards import ORIGIN
+from notbugs.files import write_atomically
+from notbugs.runs import Run
+
+
+def write_report(run: Run, *, originals: LabeledImages | None = None) -> Path:
+    """Write `report.html` into a finished run directory, from what lies there.
+
+    `originals` are the images that a study or build started from, shown beside what was made of them. Without
+    them they are made again where that needs no download, or left out. Raises NotbugsError if the run is unfinished.
+    """
+    result = run.result
+    if originals is None or originals.digest != _digest_of_data(run):
+        originals = reload_originals(run) if result["command"] in ("study", "build") else None
+    page = _study(run, result, originals) if result["command"] == "study" else _single(run, result, originals)
+    html = _templates().get_template(page.pop("template")).render(page)
+    write_atomically(run.report, html)
+    return run.report
+
+
+def _study(run: Run, result: dict[str, Any], originals: LabeledImages | None) -> dict[str, Any]:
+    rows, measures = study_rows(result), study_measures(result)
+    stages = {name: Run(run.path / path) for name, path in result["stages"].items()}
+    classes = int(stages["standard"].config["model"]["classes"])
+    study = result["config"]["study"]
+    built = {key: stages[f"data_{key}"] for key in SETS if f"data_{key}" in stages}
+    shards = {key: first_shard(stage) for key, stage in built.items()}
+    teachers = {key: "the robust model" if key == "d_r" else "the standard model" for key in built}
+    return {
+        **_shared(run, result),
+        "template": "report.html",
+        "title": f"notbugs: {study['name']}",
+        "studied": f"What can a network learn from the robust features of {result['config']['data']['name']}, "
+        "and what from the non-robust ones?",
+        "headline": headline(rows, classes),
+        "findings": findings(rows, measures, classes),
+        "facts": [
+            ("Data", f"{result['config']['data']['name']}, {classes} classes"),
+            ("Network", study["arch"]),
+            ("Threat", budget_text(study["threat"])),
+            ("Attack", attack_text(result)),
+            ("Test images", _counts_text(rows, measures)),
+            ("Seed", str(result["config"]["seed"])),
+            ("Device", result["device"]),
+            ("Time", duration(result["seconds"])),
+        ],
+        "rows": rows,
+        "measures": measures,
+        "trained_on": TRAINED_ON,
+        "published_in": study.get("published_in", "") if result.get("published") else "",
+        "has_closed_forms": bool(result.get("expected")),
+        "disagreements": disagreements(rows, measures),
+        "bars": _bars(rows, measures, classes),
+        "strips": strips(shards, originals),
+        "has_originals": originals is not None,
+        "curves": [(MODELS[key], *_curves(stages[key], key)) for key in MODELS if key in stages],
+        "sets": [built_set(stage, key=key, teacher=teachers[key]) for key, stage in built.items()],
+        "stage_seconds": list(result["stage_seconds"].items()),
+        "command": repeat_command(result),
+    }
+
+
+def _single(run: Run, result: dict[str, Any], originals: LabeledImages | None) -> dict[str, Any]:
+    """A training, a build, or any other run: its metrics, and what can be shown of it."""
+    is_built = (run.path / ORIGIN).is_file()
+    config = result["config"]
+    data = config.get("data", {})
+    what = {"train": "A model, trained on", "build": "A data set, built from"}.get(
+        result["command"], f"{result['command']} of"
+    )
+    model = config.get("model")
+    return {
+        **_shared(run, result),
+        "template": "single.html",
+        "title": f"notbugs: {run.path.name}",
+        "headline": f"{what} {data.get('name', 'data')}",
+        "facts": [
+            ("Data", data.get("name", "unknown")),
+            ("Network", model["arch"] if isinstance(model, dict) else f"model {str(model)[:12]}"),
+            ("Seed", str(config.get("seed", ""))),
+            ("Device", str(result.get("device", ""))),
+            ("Time", duration(result.get("seconds", 0.0))),
+        ],
+        "metrics": [
+            (name, value, result.get("intervals", {}).get(name)) for name, value in result["metrics"].items()
+        ],
+        "strips": strips({config["builder"]["kind"]: first_shard(run)}, originals) if is_built else [],
+        "has_originals": originals is not None,
+        "curves": [("Training", *_curves(run, "train"))] if run.read_metrics() else [],
+        "sets": [built_set(run)] if is_built else [],
+        "model": str(run.path) if run.model.is_file() else "",
+    }
+
+
+def _shared(run: Run, result: Mapping[str, Any]) -> dict[str, Any]:
+    stored = run.path / "provenance.json"
+    provenance = json.loads(stored.read_text()) if stored.is_file() else {"versions": {}, "machine": {}}
+    return {
+        "flags": [{"of": _human(flag["of"]), "reason": flag["reason"]} for flag in result.get("flags", [])],
+        "path": str(run.path),
+        "provenance": provenance,
+        "config": json.dumps(result["config"], indent=2, sort_keys=True, ensure_ascii=False),
+        "seconds": result.get("seconds", 0.0),
+    }
+
+
+def _bars(rows: Sequence[Row], measures: Sequence[Measure], classes: int) -> dict[str, str]:
+    shown = [measure for measure in measures if measure.key == "clean" or measure.attacked]
+    series = []
+    for measure in shown:
+        cells = [row.cells.get(measure.key) for row in rows]
+        series.append(
+            Series(
+                label=measure.title,
+                values=[cell.value if cell else None for cell in cells],
+                intervals=[cell.interval if cell else None for cell in cells],
+                references=[cell.reference if cell else None for cell in cells],
+            )
+        )
+    names = [row.name for row in rows]
+    alt = "Bar chart of accuracy in percent. " + " ".join(
+        f"{row.name}: "
+        + ", ".join(
+            f"{m.title.lower()} {percent(row.cells[m.key].value)}" for m in shown if m.key in row.cells
+        )
+        + "."
+        for row in rows
+    )
+    return {
+        "wide": accuracy_bars(names, series, chance=1 / classes, name="bars"),
+        "narrow": accuracy_bars(names, series, chance=1 / classes, narrow=True, name="bars-narrow"),
+        "alt": alt,
+    }
+
+
+def _curves(stage: Run, key: str) -> tuple[str, str]:
+    """Figure and words."""
+    history = stage.read_metrics()
+    if not history:
+        return "", ""
+    last = history[-1]
+    held_out = last.get("validation_accuracy")
+    alt = (
+        f"Training curves over {len(history)} epochs, ending at loss {last['loss']:.3f}, "
+        f"training accuracy {percent(last['accuracy'])} %"
+        + (f", validation accuracy {percent(held_out)} %." if held_out is not None else ".")
+    )
+    return training_curves(history, name=f"curves-{key.replace('_', '-')}"), alt
+
+
+def _counts_text(rows: Sequence[Row], measures: Sequence[Measure]) -> str:
+    def count(of: Measure) -> str:
+        found = {row.cells[of.key].n for row in rows if of.key in row.cells}
+        return " or ".join(str(n) for n in sorted(n for n in found if n is not None)) or "unknown"
+
+    attacked = [measure for measure in measures if measure.attacked]
+    return count(measures[0]) + (f", of them attacked {count(attacked[-1])}" if attacked else "")
+
+
+def _human(stage: str) -> str:
+    return MODELS.get(stage) or SETS.get(stage.removeprefix("data_"), stage)
+
+
+def _digest_of_data(run: Run) -> str:
+    return str(run.config.get("data", {}).get("digest", ""))
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("notbugs.app"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["percent"] = percent
+    environment.filters["set_names"] = set_names
+    return environment
+
+
+__all__ = ["write_report"]

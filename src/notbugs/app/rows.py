@@ -1,0 +1,145 @@
+"""What the result of a study says: a row per model, a cell per measure. The table and the report print it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, final
+
+from notbugs.study import measure_name
+from notbugs.threats import parse_threat
+
+MODELS = {
+    "standard": "Standard model",
+    "robust": "Robust model",
+    "d_r": "Student of D_R",
+    "d_nr": "Student of D_NR",
+    "d_rand": "Student of D_rand",
+    "d_det": "Student of D_det",
+}
+TRAINED_ON = {
+    "standard": "the data as they are",
+    "robust": "the data, against an adversary",
+    "d_r": "images rebuilt from the robust model’s features",
+    "d_nr": "images rebuilt from the standard model’s features",
+    "d_rand": "imperceptibly changed images under random labels",
+    "d_det": "imperceptibly changed images, every label wrong (y + 1)",
+}
+SETS = {"d_r": "D_R", "d_nr": "D_NR", "d_rand": "D_rand", "d_det": "D_det"}
+PLANTED = {"follows_robust": "robust shape", "follows_nonrobust": "non-robust pattern"}
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """A column: the last part of its metrics' names, a heading, and what was done to measure it."""
+
+    key: str
+    title: str
+    how: str
+    attacked: bool = False
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One number with its interval, and the number that it should be held against, where there is one."""
+
+    value: float
+    interval: tuple[float, float]
+    n: int | None
+    reference: float | None = None
+    source: str = ""  # "paper" or "closed form"
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the reference lies in the interval; a cell without reference agrees with all."""
+        if self.reference is None:
+            return True
+        # Published numbers are rounded to a tenth of a percent or finer.
+        return self.interval[0] - 5e-4 <= self.reference <= self.interval[1] + 5e-4
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One model."""
+
+    key: str
+    name: str
+    cells: Mapping[str, Cell]
+
+
+def study_measures(result: Mapping[str, Any]) -> tuple[Measure, ...]:
+    """The columns that this study has, in order."""
+    measured = {name.partition(".")[2] for name in result["metrics"]}
+    columns = [Measure(key="clean", title="Clean", how=f"test images as they are{_count(result, 'clean')}")]
+    threat = parse_threat(result["config"]["study"]["threat"])
+    for budget in (threat.scaled(0.5), threat):
+        key = measure_name(budget)
+        columns.append(
+            Measure(
+                key=key,
+                title=f"Under attack, {budget_text(str(budget))}",
+                how=f"{attack_text(result)}{_count(result, key)}",
+                attacked=True,
+            )
+        )
+    columns.append(
+        Measure(key="relabelled", title="Relabelled", how="clean images, counted against the label y + 1")
+    )
+    for feature, what in PLANTED.items():
+        columns.append(Measure(key=feature, title=f"Follows {what}", how=f"predicts the class of the {what}"))
+    return tuple(column for column in columns if column.key in measured)
+
+
+def study_rows(result: Mapping[str, Any]) -> tuple[Row, ...]:
+    """The models of a study, teachers first."""
+    present = {name.partition(".")[0] for name in result["metrics"]}
+    rows = []
+    for key, name in MODELS.items():
+        if key not in present:
+            continue
+        cells = {
+            metric.partition(".")[2]: _cell(result, metric)
+            for metric in result["metrics"]
+            if metric.startswith(f"{key}.")
+        }
+        rows.append(Row(key=key, name=name, cells=cells))
+    return tuple(rows)
+
+
+def budget_text(threat: str) -> str:
+    """A threat for people: `l2:0.5` as `L2 ε = 0.5`."""
+    norm, _, eps = threat.partition(":")
+    return f"{ {'l2': 'L2', 'linf': 'L∞'}.get(norm, norm) } ε = {eps}"
+
+
+def attack_text(result: Mapping[str, Any]) -> str:
+    """The attacks of a robust accuracy in words: PGD, steps, losses."""
+    steps = result["config"]["study"]["attack_steps"]
+    losses = [attack.rpartition(" ")[2].replace("_", "-") for attack in result.get("attacks", [])]
+    return f"PGD, {steps} steps" + (f", on {' then '.join(losses)}" if losses else "")
+
+
+def percent(value: float) -> str:
+    """A fraction as a percentage with one decimal, without the sign."""
+    return f"{100 * value:.1f}"
+
+
+def _count(result: Mapping[str, Any], measure: str) -> str:
+    counts = {n for name, n in result.get("counts", {}).items() if name.endswith(f".{measure}")}
+    return f", n = {counts.pop()}" if len(counts) == 1 else ""
+
+
+def _cell(result: Mapping[str, Any], metric: str) -> Cell:
+    value = float(result["metrics"][metric])
+    low, high = result.get("intervals", {}).get(metric, (value, value))
+    reference, source = result.get("published", {}).get(metric), "paper"
+    if reference is None:
+        reference, source = result.get("expected", {}).get(metric), "closed form"
+    return Cell(
+        value=value,
+        interval=(float(low), float(high)),
+        n=result.get("counts", {}).get(metric),
+        reference=None if reference is None else float(reference),
+        source=source if reference is not None else "",
+    )
