@@ -20,7 +20,15 @@ from notbugs.seeds import generator
 from notbugs.training.checkpoint import Checkpoint, EpochMetrics, read_checkpoint
 from notbugs.training.config import TrainConfig
 from notbugs.training.schedule import SCHEDULES
-from notbugs.training.state import averaged, follow, is_finite, load_training_state, snapshot, training_state
+from notbugs.training.state import (
+    Tensors,
+    averaged,
+    follow,
+    is_finite,
+    load_training_state,
+    snapshot,
+    training_state,
+)
 
 
 @final
@@ -87,7 +95,12 @@ def train(
             if config.attack:
                 searched.refresh()
                 draw = generator(seed, "attack", epoch, step, device=device)
-                images = config.attack(searched, images, labels, generator=draw)
+                try:
+                    images = config.attack(searched, images, labels, generator=draw)
+                except NotbugsError as error:  # a search on a network that has diverged meets it first
+                    if _answers(searched, images):
+                        raise
+                    raise _diverged(epoch, math.nan, config, good, model, optimizer, average) from error
             with autocast_context(device, precision):
                 logits = model(images.contiguous(memory_format=torch.channels_last)).float()
             loss = functional.cross_entropy(logits, labels, label_smoothing=config.label_smoothing)
@@ -105,12 +118,7 @@ def train(
         mean_loss, accuracy = (totals / len(data)).tolist()
         state = training_state(model, optimizer, average)
         if not math.isfinite(mean_loss) or not is_finite(state):
-            load_training_state(good, model, optimizer, average)
-            model.eval()
-            raise DivergedError(
-                f"training diverged in epoch {epoch + 1} (loss {mean_loss:g}); the weights of epoch {epoch} "
-                f"are kept. Lower the learning rate (now {config.lr:g})"
-            )
+            raise _diverged(epoch, mean_loss, config, good, model, optimizer, average)
         good = snapshot(state)
         with averaged(model, average):
             searched.refresh()
@@ -124,6 +132,29 @@ def train(
         on_epoch(metrics)
     model.load_state_dict(average, strict=False)
     return model.eval()
+
+
+def _diverged(
+    epoch: int,
+    loss: float,
+    config: TrainConfig,
+    good: Tensors,
+    model: ImageClassifier,
+    optimizer: torch.optim.SGD,
+    average: Tensors,
+) -> DivergedError:
+    """The error to raise, once the model has its last good weights again."""
+    load_training_state(good, model, optimizer, average)
+    model.eval()
+    return DivergedError(
+        f"training diverged in epoch {epoch + 1} (loss {loss:g}); the weights of epoch {epoch} are kept. "
+        f"Lower the learning rate (now {config.lr:g})"
+    )
+
+
+@torch.no_grad()
+def _answers(model: FoldedClassifier, images: torch.Tensor) -> bool:
+    return bool(model(images).isfinite().all())
 
 
 def _check_fit(model: ImageClassifier, data: LabeledImages, config: TrainConfig) -> None:
