@@ -1,0 +1,269 @@
+"""What every attack must do. To add an attack, add a row to `ATTACKS`: its properties are tested by that alone."""
+
+import inspect
+
+import pytest
+import torch
+from torch import nn
+
+from notbugs.attacks.pgd import PGD
+from notbugs.errors import NotbugsError
+from notbugs.seeds import generator
+from notbugs.theory import flip_sizes, largest_value, linear_logits
+from notbugs.threats import L2, Linf
+
+
+def pgd(**options):
+    """PGD whose step falls short of the budget: 1/8 of it."""
+    return lambda threat, steps=10: PGD(
+        threat=threat, steps=steps, step_size=threat.eps / 8 or 0.1, **options
+    )
+
+
+ATTACKS = {
+    "pgd": pgd(),
+    "pgd from the image": pgd(random_start=False),
+    "pgd on the margin": pgd(loss="margin"),
+    "pgd, last iterate": pgd(keep="last"),
+    "pgd, three restarts": pgd(restarts=3),
+    "pgd, leaving when fooled": pgd(stop_when_fooled=True),
+    "pgd from the image, leaving when fooled": pgd(stop_when_fooled=True, random_start=False),
+    "pgd, leaving when fooled, three restarts": pgd(stop_when_fooled=True, restarts=3),
+    "pgd targeted": pgd(targeted=True),
+    "pgd targeted, leaving when hit, three restarts": pgd(targeted=True, stop_when_fooled=True, restarts=3),
+    "pgd targeted from the image": pgd(targeted=True, random_start=False),
+}
+
+LEAVES_EARLY = {name for name in ATTACKS if "leaving" in name}
+TARGETED = {name for name in ATTACKS if "targeted" in name}
+DETERMINISTIC = {name for name in ATTACKS if "from the image" in name}
+THREATS = [L2(0.7), Linf(0.05)]
+
+every_attack = pytest.mark.parametrize("name", ATTACKS)
+every_threat = pytest.mark.parametrize("threat", THREATS, ids=str)
+
+
+def labels_for(model, images):
+    """What the model sees, but for every third image, which it gets wrong from the start."""
+    with torch.no_grad():
+        labels = model(images).argmax(1)
+        classes = model(images).shape[1]
+    return torch.where(torch.arange(len(images)) % 3 == 2, (labels + 1) % classes, labels)
+
+
+def everything(model):
+    """All that an attack could disturb in a model."""
+    flags = [module.training for module in model.modules()], [p.requires_grad for p in model.parameters()]
+    grads = [None if p.grad is None else p.grad.clone() for p in model.parameters()]
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    return flags, grads, state
+
+
+def assert_untouched(model, before):
+    flags, grads, state = everything(model)
+    assert flags == before[0]
+    for now, then in zip(grads, before[1], strict=True):
+        assert now is then is None or torch.equal(now, then)
+    assert all(torch.equal(state[name], before[2][name]) for name in state)
+
+
+# Identity and bounds
+
+
+@every_attack
+@every_threat
+def test_without_a_budget_nothing_changes(name, threat, curved, images):
+    attack = ATTACKS[name](threat.scaled(0))
+    assert torch.equal(attack(curved, images, labels_for(curved, images), generator=generator(0)), images)
+
+
+@every_attack
+@every_threat
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_it_stays_in_ball_and_box_and_dtype(name, threat, dtype, curved, images):
+    model, centers = curved.to(dtype), images.to(dtype)
+    kept = centers.clone()
+    found = ATTACKS[name](threat)(model, centers, labels_for(model, centers), generator=generator(0))
+    assert torch.equal(centers, kept)
+    assert found.dtype == dtype
+    assert found.shape == images.shape
+    assert not found.requires_grad
+    assert found.min() >= 0
+    assert found.max() <= 1
+    changes = (found - centers).double().flatten(1)
+    sizes = changes.abs().amax(1) if isinstance(threat, Linf) else changes.square().sum(1).sqrt()
+    assert sizes.max() <= threat.eps * (1 + 1e-5) + 1e-6
+    assert (sizes > 0).any()
+
+
+@every_attack
+def test_no_images_in_no_images_out(name, curved):
+    none, no_labels = torch.zeros(0, 3, 6, 6), torch.zeros(0, dtype=torch.int64)
+    assert ATTACKS[name](L2(0.5))(curved, none, no_labels, generator=generator(0)).shape == none.shape
+
+
+# The closed form
+
+
+@pytest.fixture(scope="module")
+def linear():
+    """A linear model of two classes, and images whose pixels lie far from the ends of the box."""
+    draw = generator(0, "linear")
+    weights = torch.randn(2, 3, 4, 4, generator=draw)
+    images = 0.4 + 0.2 * torch.rand(60, 3, 4, 4, generator=draw)
+    biases = -linear_logits(images, weights, torch.zeros(2)).mean(0)
+    return images, weights, biases
+
+
+@every_attack
+@pytest.mark.parametrize("threat", [L2(0.05), Linf(0.009)], ids=str)
+def test_it_fools_a_linear_model_exactly_where_that_is_possible(name, threat, linear):
+    images, weights, biases = linear
+
+    def model(shown):
+        return linear_logits(shown, weights, biases)
+
+    seen = model(images).argmax(1)
+    sizes = flip_sizes(images, seen, weights, biases, threat).amin(1)
+    assert 10 < (sizes < threat.eps).sum() < 50  # both kinds are there
+    clear = (sizes / threat.eps - 1).abs() > 2e-3
+    labels = 1 - seen if name in TARGETED else seen
+    found = ATTACKS[name](threat, steps=40)(model, images, labels, generator=generator(0))
+    assert torch.equal((model(found).argmax(1) != seen)[clear], (sizes < threat.eps)[clear])
+
+
+@pytest.mark.parametrize("name", sorted(ATTACKS.keys() - LEAVES_EARLY))
+@pytest.mark.parametrize("threat", [L2(0.05), Linf(0.009)], ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_it_reaches_the_optimum_of_a_linear_model(name, threat, dtype, linear):
+    images, weights, biases = (part.to(dtype) for part in linear)
+
+    def model(shown):
+        return linear_logits(shown, weights, biases)
+
+    labels = model(images).argmax(1)
+    aims = 1 - labels if name in TARGETED else labels
+    found = ATTACKS[name](threat, steps=40)(model, images, aims, generator=generator(0))
+    directions = weights[1 - labels] - weights[labels]
+    before = (model(images).gather(1, 1 - labels[:, None]) - model(images).gather(1, labels[:, None]))[:, 0]
+    after = (model(found).gather(1, 1 - labels[:, None]) - model(found).gather(1, labels[:, None]))[:, 0]
+    gain = largest_value(torch.zeros_like(before), directions, threat)
+    torch.testing.assert_close(after - before, gain, rtol=1e-3, atol=0)
+
+
+# Repetition and independence
+
+
+@every_attack
+@every_threat
+def test_a_generator_decides_and_the_global_one_is_untouched(name, threat, curved, images):
+    attack, labels = ATTACKS[name](threat), labels_for(curved, images)
+    state = torch.get_rng_state()
+    first = attack(curved, images, labels, generator=generator(0))
+    assert torch.equal(first, attack(curved, images, labels, generator=generator(0)))
+    other = attack(curved, images, labels, generator=generator(1))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(first, other) == (name in DETERMINISTIC)
+
+
+@pytest.mark.parametrize("name", sorted(DETERMINISTIC))
+@every_threat
+def test_an_image_alone_is_treated_as_in_a_batch(name, threat, curved, images):
+    curved, images = curved.double(), images.double()  # a float32 rounding can turn the sign of a gradient
+    attack, labels = ATTACKS[name](threat), labels_for(curved, images)
+    together = attack(curved, images, labels, generator=generator(0))
+    for row in (0, 1, 2, 5):
+        alone = attack(curved, images[row : row + 1], labels[row : row + 1], generator=generator(0))
+        torch.testing.assert_close(alone[0], together[row], atol=1e-7, rtol=0)
+
+
+@pytest.mark.parametrize("name", sorted(DETERMINISTIC))
+@every_threat
+def test_the_labels_of_other_images_play_no_part(name, threat, curved, images):
+    curved, images = curved.double(), images.double()
+    attack, labels = ATTACKS[name](threat), labels_for(curved, images)
+    others = torch.where(torch.arange(len(images)) < 5, labels, (labels + 1) % 4)
+    found = [attack(curved, images, given, generator=generator(0)) for given in (labels, others)]
+    torch.testing.assert_close(found[0][:5], found[1][:5], atol=1e-7, rtol=0)
+    assert not torch.equal(found[0][5:], found[1][5:])
+
+
+@pytest.mark.parametrize("name", sorted(TARGETED))
+def test_a_targeted_attack_knows_targets_and_no_true_labels(name, curved, images):
+    attack = ATTACKS[name](L2(2.0))
+    assert list(inspect.signature(attack).parameters) == ["model", "images", "labels", "generator"]
+    with torch.no_grad():
+        least_likely = curved(images).argmin(1)
+    found = attack(curved, images, least_likely, generator=generator(0))
+    with torch.no_grad():
+        before, after = (curved(shown).log_softmax(1) for shown in (images, found))
+    rows = torch.arange(len(images))
+    assert (after[rows, least_likely] > before[rows, least_likely] + 0.5).all()
+
+
+# The model is given back
+
+
+@every_attack
+@pytest.mark.parametrize("fails_at", [None, 1, 2])
+def test_the_model_is_given_back_as_it_was(name, fails_at, curved, images):
+    labels = labels_for(curved, images)
+    curved.train()
+    curved.norm.eval()  # its owner has frozen this one
+    curved.conv.bias.requires_grad_(False)
+    curved.head.weight.grad = torch.ones_like(curved.head.weight)
+    before, calls = everything(curved), []
+
+    def fail(*_):
+        calls.append(1)
+        assert not any(module.training for module in curved.modules())
+        if len(calls) == fails_at:
+            raise ConnectionError
+
+    hook = curved.head.register_forward_hook(fail)
+    if fails_at is None:
+        ATTACKS[name](L2(0.7))(curved, images, labels, generator=generator(0))
+    else:
+        with pytest.raises(ConnectionError):
+            ATTACKS[name](L2(0.7))(curved, images, labels, generator=generator(0))
+    hook.remove()
+    assert calls
+    assert_untouched(curved, before)
+    assert torch.is_grad_enabled()
+
+
+# Models that misbehave
+
+
+class Broken(nn.Module):
+    """Logits that are not numbers, for some images or all, and gradients likewise."""
+
+    def __init__(self, rows: slice) -> None:
+        super().__init__()
+        self.rows = rows
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        logits = images.flatten(1)[:, :4]
+        bad = torch.zeros(len(logits), 1)
+        bad[self.rows] = torch.nan
+        return logits + bad * logits
+
+
+@every_attack
+@every_threat
+@pytest.mark.parametrize("rows", [slice(None), slice(0, 1)], ids=["every image", "one image"])
+@pytest.mark.parametrize("label", [0, 1])
+def test_a_model_that_answers_nan_is_an_error_and_not_a_success(name, threat, rows, label, images):
+    labels = torch.full((10,), label)
+    with pytest.raises(NotbugsError, match="NaN"):
+        ATTACKS[name](threat)(Broken(rows), images, labels, generator=generator(0))
+
+
+@every_attack
+@every_threat
+def test_a_model_without_gradient_is_no_error(name, threat, images):
+    def flat(shown):
+        return (shown * 0).flatten(1)[:, :4] + torch.tensor([1.0, 0.0, 0.0, 0.0])
+
+    found = ATTACKS[name](threat)(flat, images, torch.zeros(10, dtype=torch.int64), generator=generator(0))
+    assert found.isfinite().all()
