@@ -80,7 +80,7 @@ def test_projection_is_inside_idempotent_and_no_feasible_point_is_nearer(pair, e
     change = (projected - center).double().flatten()
     size = change.abs().amax() if norm == "linf" else change.square().sum().sqrt()
     assert size <= eps + TOLERANCE
-    assert 0 <= projected.min()
+    assert projected.min() >= 0
     assert projected.max() <= 1
     assert bool(threat.contains(projected, center).all())
     torch.testing.assert_close(threat.project(projected, center), projected, atol=1e-6, rtol=0)
