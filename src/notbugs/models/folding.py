@@ -9,7 +9,7 @@ Roundings differ from the original's, so whatever is found here is verified on t
 import operator
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import fx, nn
@@ -33,6 +33,31 @@ class Affine(nn.Module):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         return torch.addcmul(self.shift, features, self.scale)
+
+
+@final
+class MeanOverPositions(torch.autograd.Function):
+    """AdaptiveAvgPool2d(1) with a channels_last gradient: PyTorch's own is a broadcast view, on which the ReLU
+    below it runs ten times slower on a CPU (PGD on the convnet: +6 %).
+    """
+
+    @staticmethod
+    def forward(ctx: Any, features: torch.Tensor) -> torch.Tensor:
+        ctx.shape = features.shape
+        return features.mean((2, 3), keepdim=True)
+
+    @staticmethod
+    def backward(ctx: Any, gradients: torch.Tensor) -> torch.Tensor:
+        share = gradients / (ctx.shape[2] * ctx.shape[3])
+        return share.expand(ctx.shape).contiguous(memory_format=torch.channels_last)
+
+
+@final
+class Pool(nn.Module):
+    """The mean over positions: (batch, channels, 1, 1)."""
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return MeanOverPositions.apply(features)
 
 
 @final
@@ -130,6 +155,8 @@ def _folded(source: nn.Module, dtype: torch.dtype) -> tuple[nn.Module, list[Call
                 copy = _empty_conv(module, dtype)
                 updates.append(_fill_conv(copy, module, None))
                 replaced[str(node.target)] = copy
+        elif isinstance(module, nn.AdaptiveAvgPool2d) and module.output_size == 1:
+            replaced[str(node.target)] = Pool()
         elif isinstance(module, nn.Linear):
             linear = skip_init(nn.Linear, module.in_features, module.out_features, module.bias is not None)
             linear = linear.to(module.weight.device, dtype)
