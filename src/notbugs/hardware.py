@@ -1,7 +1,6 @@
 """Which device and which number format: decided once, from what is really there."""
 
 import ctypes
-import ctypes
 from typing import Literal
 
 import torch
