@@ -136,6 +136,33 @@ def test_a_finished_image_is_the_iterate_at_which_it_finished(threat, keep, curv
             torch.testing.assert_close(found[row], iterates[first][row], atol=1e-9, rtol=0)
 
 
+class Hill:
+    """A hill at 0.3 whose far side, from 0.4 on, is where a search is finished."""
+
+    def __call__(self, images):
+        return self.values_and_finished(images)[0]
+
+    def values_and_finished(self, images):
+        place = images.flatten(1)[:, 0]
+        return -((place - 0.3) ** 2), place.detach() >= 0.4
+
+    def take(self, rows):
+        return self
+
+
+def test_a_finished_image_is_preferred_to_a_higher_value_on_the_way():
+    found = projected_ascent(
+        Hill(),
+        torch.zeros(1, 1, 1, 1),
+        threat=Linf(1.0),
+        centers=torch.zeros(1, 1, 1, 1),
+        steps=5,
+        step_size=0.25,  # 0, then 0.25 near the top, then 0.5: lower, and finished
+        stop_when_finished=True,
+    )
+    assert found.item() == 0.5
+
+
 def test_finished_images_cost_nothing_more(curved, images):
     labels = curved(images).argmax(1)
     labels[:4] = (labels[:4] + 1) % 4

@@ -78,6 +78,22 @@ def test_every_image_is_seen_once_in_an_epoch_in_batches_of_nearly_equal_size(mo
     assert found.tolist() != list(range(65))
 
 
+def test_every_epoch_is_augmented_anew(model, data):
+    noise, order = [], []
+
+    def watch(_, arguments):
+        rows = torch.cdist(arguments[0].flatten(1), data.images.flatten(1)).argmin(1)
+        order.append(rows)
+        noise.append(arguments[0] - data.images[rows])
+
+    model.register_forward_pre_hook(watch)
+    config = replace(PLAIN, epochs=2, batch_size=len(data), augment=Augmentation(noise=0.01))
+    train(model, data, config, seed=0)
+    assert not torch.equal(*order)
+    assert noise[0].std() == pytest.approx(0.01, rel=0.1)
+    assert not torch.allclose(noise[0], noise[1], atol=1e-4)
+
+
 def test_adversarial_training_makes_a_network_robust():
     """On planted data whose fine patterns lie within the budget, and whose shapes do not."""
     truth = PlantedTruth(classes=2, image_size=16, norm_robust=3.0, norm_nonrobust=0.4, p_robust=0.95)
