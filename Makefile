@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= runs
 
-.PHONY: setup study test check bench docs clean
+.PHONY: setup study test bench clean
 
 setup: $(VENV)/.installed
 

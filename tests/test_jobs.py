@@ -78,7 +78,7 @@ def test_a_flipped_bit_is_found(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[-5] ^= 1
     path.write_bytes(content)
-    with pytest.raises(NotbugsError, match="shard-00001.*digest differs"):
+    with pytest.raises(NotbugsError, match=r"shard-00001.*digest differs"):
         read_built(run.path)
 
 

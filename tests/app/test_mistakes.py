@@ -76,7 +76,9 @@ MISTAKES = {
     "missing Parquet": ([*TRAIN, "--data", "parquet:nowhere"], "nowhere"),
     "text as Parquet": ([*TRAIN, "--data", "parquet:file.txt"], "file.txt"),
     "data root that is not there": ([*TRAIN, "--data", "cifar10", "--data-root", "nowhere"], "nowhere"),
-    "wrong class name": ([*TRAIN, "--data", "cifar10:class 1,clas 2", "--data-root", "planted"], "did you mean 'class 2'"),
+    "wrong class name": (
+        [*TRAIN, "--data", "cifar10:class 1,clas 2", "--data-root", "planted"], "did you mean 'class 2'",
+    ),
     "not a built set": ([*TRAIN, "--data", "built:good"], "origin.json"),
     "unknown network": ([*TRAIN, "--data", "digits", "--arch", "resnet17"], "did you mean 'resnet1"),
     "impossible depth": ([*TRAIN, "--data", "digits", "--arch", "wrn-11-2"], "6n + 4"),
@@ -93,8 +95,12 @@ MISTAKES = {
     "attack without steps": ([*TRAIN, "--data", "digits", "--attack", "pgd:l2:0.5"], "pgd:l2:0.5:7"),
     "attack of zero steps": ([*TRAIN, "--data", "digits", "--attack", "pgd:l2:0.5:0"], "at least 1"),
     "division by zero": ([*TRAIN, "--data", "digits", "--attack", "pgd:linf:8/0:7"], "8/255"),
-    "negative eps": ([*BUILD, "--data", "planted", "--model", "model.safetensors", "--threat", "l2:-1"], "positive"),
-    "eps without a norm": ([*BUILD, "--data", "planted", "--model", "model.safetensors", "--threat", "0.5"], "threat"),
+    "negative eps": (
+        [*BUILD, "--data", "planted", "--model", "model.safetensors", "--threat", "l2:-1"], "positive",
+    ),
+    "eps without a norm": (
+        [*BUILD, "--data", "planted", "--model", "model.safetensors", "--threat", "0.5"], "threat",
+    ),
     "unknown norm": ([*BUILD, "--data", "planted", "--model", "model.safetensors", "--threat", "l3:1"], "l2"),
     "zero steps": ([*BUILD, "--data", "planted", "--model", "model.safetensors", "--steps", "0"], "steps"),
     "step of zero": (

@@ -1,0 +1,59 @@
+"""The README says what is there, and its Python runs."""
+
+import re
+from pathlib import Path
+
+import notbugs
+from notbugs.data import LabeledImages
+from notbugs.data.planted import planted
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_tree_is_what_is_on_disk() -> None:
+    block = README.split("## The tree")[1].split("```")[1]
+    listed, folder = set(), ""
+    for line in block.strip().splitlines():
+        name = line.split()[0]
+        if name.endswith("/"):
+            folder = name if not line.startswith(" ") else folder.split("/")[0] + "/" + name
+        else:
+            listed.add((folder if line.startswith(" ") else "") + name)
+    source = ROOT / "src" / "notbugs"
+    there = {
+        str(path.relative_to(source))
+        for path in source.rglob("*")
+        if path.suffix in (".py", ".html", ".css", ".npz") and path.name != "__init__.py"
+    }
+    assert {name for name in listed if name != "__init__.py"} == there
+
+
+def test_every_line_of_the_tree_says_something() -> None:
+    block = README.split("## The tree")[1].split("```")[1]
+    assert all(len(line.split()) > 2 for line in block.strip().splitlines())
+
+
+def test_the_ten_lines_run() -> None:
+    """On few images and a small network, a step each; the calls are the README's own."""
+    code = re.search(r"```python\n(.*?)```", README, re.DOTALL)[1]
+    code = re.sub(r'nb\.load\([^)]*split="test"\)', 'tiny("test")', code)
+    code = re.sub(r"nb\.load\([^)]*\)", 'tiny("train")', code)
+    code = code.replace('"wrn-10-2", classes=2', '"convnet-16-16-16-16", classes=10')
+    code = code.replace("nb.recipes.FAST", "short").replace("steps=60", "steps=1").replace("steps=100", "steps=1")
+
+    def tiny(split: str) -> LabeledImages:
+        return planted(split, count=40)
+
+    names = {"tiny": tiny, "short": notbugs.TrainConfig(epochs=1, lr=0.1, batch_size=20)}
+    lines = code.strip().splitlines()
+    assert len([line for line in lines if line and not line.startswith(("import", "#"))]) <= 10
+    exec("\n".join(lines), names)
+    assert names["d_det"].labels.tolist() == ((names["data"].labels + 1) % 10).tolist()
+
+
+def test_the_public_names_are_all_there() -> None:
+    for name in notbugs.__all__:
+        assert getattr(notbugs, name) is not None
+    assert set(notbugs._HOMES) | {"recipes"} == set(notbugs.__all__)
+    assert len(notbugs.__all__) <= 30
