@@ -100,8 +100,8 @@ class L2(Threat):
     """The Euclidean length of the change is at most eps; eps = inf leaves only the pixel box.
 
     >>> centers = torch.full((1, 1, 1, 2), 0.5)
-    >>> L2(0.2).project(centers + torch.tensor([0.3, 0.0]), centers).flatten().tolist()
-    [0.699999988079071, 0.5]
+    >>> L2(0.25).project(centers + torch.tensor([0.5, 0.0]), centers).flatten().tolist()
+    [0.75, 0.5]
     """
 
     eps: float
