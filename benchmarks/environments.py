@@ -1,0 +1,64 @@
+"""Environments of the peers: one each, made when missing, with the same torch as ours."""
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+SCRATCH = ROOT / ".bench"
+
+PEERS = {
+    "foolbox": ("foolbox", "foolbox"),
+    "torchattacks": ("torchattacks", "torchattacks"),
+    "art": ("art", "adversarial-robustness-toolbox"),
+}
+"""Peer -> (module to import, distribution to ask for its version)."""
+
+WITHOUT_DEPENDENCIES = {"torchattacks": "torchattacks==3.5.1"}
+"""It demands torchvision, which its attacks do not import and which would replace torch."""
+
+
+def python_of(contender: str) -> Path:
+    """The interpreter that a contender runs in: a peer's own, or ours."""
+    return SCRATCH / contender / "bin" / "python" if contender in PEERS else Path(sys.executable)
+
+
+def prepare(peer: str) -> str | None:
+    """Make the peer's environment unless it is there; None if it works, else why not (no network, say)."""
+    requirements = Path(__file__).parent / f"requirements-{peer}.txt"
+    wanted = hashlib.sha256(requirements.read_bytes()).hexdigest()
+    stamp = SCRATCH / peer / "requirements.sha256"
+    try:
+        if not stamp.exists() or stamp.read_text() != wanted:
+            print(f"making the environment of {peer} ...", file=sys.stderr, flush=True)
+            _run(sys.executable, "-m", "venv", str(SCRATCH / peer))
+            pip = (
+                str(python_of(peer)),
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "-c",
+                str(ROOT / "constraints.txt"),
+            )
+            _run(*pip, "-r", str(requirements))
+            if peer in WITHOUT_DEPENDENCIES:
+                _run(*pip, "--no-deps", WITHOUT_DEPENDENCIES[peer])
+            stamp.write_text(wanted)
+        _run(str(python_of(peer)), "-c", f"import torch, {PEERS[peer][0]}")
+    except (subprocess.CalledProcessError, OSError) as error:
+        lines = (getattr(error, "stderr", "") or str(error)).strip().splitlines()
+        return lines[-1] if lines else "the environment could not be made"
+    return None
+
+
+def version_of(peer: str) -> str:
+    """The peer's installed version."""
+    code = f"import importlib.metadata as m; print(m.version({PEERS[peer][1]!r}))"
+    return _run(str(python_of(peer)), "-c", code).strip()
+
+
+def _run(*command: str) -> str:
+    done = subprocess.run(command, check=True, text=True, capture_output=True)
+    return done.stdout

@@ -1,0 +1,195 @@
+"""`python -m benchmarks.run`: attack and adversarial training, ours beside peers and plain loops, in one run."""
+
+import argparse
+import json
+import platform
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+
+from benchmarks.attackers import ATTACKERS, Task, ours
+from benchmarks.contest import Contender, prepare_job, rates
+from benchmarks.environments import PEERS, SCRATCH, prepare, version_of
+from benchmarks.judge import predictions, verdict
+from benchmarks.show import show
+from benchmarks.subjects import KINDS, Subject
+from benchmarks.trainers import SLICE
+from notbugs import hardware
+from notbugs.errors import NotbugsError
+from notbugs.models import load_model
+
+EPS = 0.5
+
+
+def main() -> None:
+    options = arguments()
+    torch.set_num_threads(options.threads)
+    hardware.keep_freed_memory()
+    contenders, absent = present(options)
+    subject = Subject(source=options.source, root=options.data_root, arch=options.arch, seed=options.seed)
+    try:
+        subject.images("test")
+    except NotbugsError as error:
+        print(f"{error}; falling back to planted images", file=sys.stderr)
+        subject = Subject(source="planted", root=None, arch=options.arch, seed=options.seed)
+    result: dict[str, Any] = {
+        "schema": 1,
+        "command": "python -m benchmarks.run " + shlex.join(without_paths(sys.argv[1:])),
+        "machine": machine(options.device),
+        "torch": torch.__version__,
+        "threads": options.threads,
+        "seed": options.seed,
+        "source": subject.source,
+        "arch": options.arch,
+        "versions": {peer: version_of(peer) for peer in contenders if peer in PEERS},
+        "absent": absent,
+        "attack": {},
+    }
+    for kind in options.models:
+        result["attack"][kind] = attack_contest(subject, kind, contenders, options)
+        write(options.out, result)
+    if options.train_batches:
+        result["training"] = training_contest(subject, contenders, options)
+        write(options.out, result)
+    show(result)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
+    parser.add_argument("--out", type=Path, default=SCRATCH / "bench.json")
+    parser.add_argument("--source", default="cifar10")
+    parser.add_argument("--data-root", help="directory with CIFAR-10 in Parquet; without it the hub is asked")
+    parser.add_argument("--arch", default="wrn-10-2")
+    parser.add_argument("--n", type=int, default=512)
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--models", nargs="+", choices=KINDS, default=list(KINDS))
+    parser.add_argument("--contenders", nargs="+", choices=list(ATTACKERS), default=list(ATTACKERS))
+    parser.add_argument(
+        "--train-batches", type=int, default=20, help=f"a multiple of {SLICE}; 0: no training"
+    )
+    options = parser.parse_args()
+    if options.train_batches % SLICE:
+        parser.error(f"--train-batches must be a multiple of {SLICE}")
+    options.device = str(hardware.choose_device(options.device))
+    return options
+
+
+def present(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
+    """The contenders that work here, and why the others do not."""
+    absent = {}
+    for peer in PEERS:
+        if peer in options.contenders and (reason := prepare(peer)):
+            absent[peer] = reason
+            print(f"without {peer}: {reason}", file=sys.stderr)
+    return [name for name in options.contenders if name not in absent], absent
+
+
+def attack_contest(
+    subject: Subject, kind: str, contenders: Sequence[str], options: argparse.Namespace
+) -> dict[str, Any]:
+    """PGD in L2 on one model, every contender in turn, `repeats` times."""
+    task = Task(eps=EPS, steps=options.steps, step_size=2.5 * EPS / options.steps, batch_size=options.batch)
+    model = subject.model(kind, torch.device(options.device))
+    test = subject.images("test").first(options.n)
+    directory = SCRATCH / "attack" / kind
+    job = {"threads": options.threads, "seed": options.seed, "device": options.device}
+    prepare_job(directory, model, test.images, test.labels, task, **job)
+    print(f"attack on the {kind} model", file=sys.stderr)
+    running = [Contender("attack", name, directory) for name in contenders]
+    for _ in range(options.repeats):
+        for contender in running:
+            contender.turn()
+            contender.finish_turn()
+    rows = {}
+    for contender in running:
+        contender.end()
+        found = safetensors.torch.load_file(directory / f"{contender.name}.safetensors")["images"]
+        counted = verdict(model, test.images, test.labels, found, EPS)
+        rows[contender.name] = {**rates(contender.turns, len(test)), **counted}
+    clean = float((predictions(model, test.images) == test.labels).float().mean())
+    about = {"n": len(test), "batch": options.batch, "repeats": options.repeats, "clean_accuracy": clean}
+    return {**about, "task": vars(task), "contenders": rows}
+
+
+def training_contest(
+    subject: Subject, contenders: Sequence[str], options: argparse.Namespace
+) -> dict[str, Any]:
+    """PGD-7 adversarial training from the standard model: every contender the same number of batches."""
+    task = Task(eps=EPS, steps=7, step_size=0.125, batch_size=options.batch)
+    train = subject.images("train").first(options.batch * SLICE)
+    test = subject.images("test").first(options.n)
+    directory = SCRATCH / "training"
+    start = subject.model("standard", torch.device(options.device))
+    job = {"threads": options.threads, "seed": options.seed, "device": options.device}
+    course = {"batches": options.train_batches, "lr": 0.05}
+    prepare_job(directory, start, train.images, train.labels, task, **job, **course)
+    print("adversarial training", file=sys.stderr)
+    running = [Contender("train", name, directory) for name in contenders]
+    for _ in range(options.train_batches // SLICE):
+        for contender in running:
+            contender.turn()
+    judged = Task(eps=EPS, steps=20, step_size=0.0625, batch_size=options.batch)
+    rows = {}
+    for contender in running:
+        contender.end("go")
+        model = load_model(directory / f"{contender.name}.safetensors").eval()
+        found = ours(model, test.images, test.labels, judged)
+        with torch.no_grad():
+            loss = torch.nn.functional.cross_entropy(model(test.images), test.labels)
+        counted = verdict(model, test.images, test.labels, found, EPS)
+        rows[contender.name] = {
+            **rates(contender.turns, options.batch * SLICE),
+            "clean_loss": float(loss),
+            "clean_accuracy": counted["right_before"] / len(test),
+            "robust_accuracy": counted["robust_accuracy"],
+            "robust_interval": counted["robust_interval"],
+        }
+    about = {"n": len(test), "batch": options.batch, "batches": options.train_batches, "start": "standard"}
+    return {**about, "task": vars(task), "judged_by": vars(judged), "contenders": rows}
+
+
+def machine(device: str) -> dict[str, Any]:
+    """The processor, never the host's name."""
+    found = {"processor": platform.processor() or platform.machine(), "cores": torch.get_num_threads()}
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        fields = [line.partition(":") for line in cpuinfo.read_text().splitlines()]
+        values = {key.strip(): value.strip() for key, _, value in fields}
+        flags = values.get("flags", "").split()
+        found = {
+            "processor": values.get("model name", "unknown"),
+            "family_model": f"{values.get('cpu family')}/{values.get('model')}",
+            "cores": sum(key.strip() == "processor" for key, _, _ in fields),
+            "bfloat16": "avx512_bf16" in flags,
+        }
+    if device.startswith("cuda"):
+        found["accelerator"] = torch.cuda.get_device_name(device)
+    return found
+
+
+def without_paths(words: Sequence[str]) -> list[str]:
+    """A command line that anyone can repeat: where the data lie and where the result goes is his own affair."""
+    told = list(words)
+    for option, stand_in in (("--data-root", "DATA"), ("--out", "OUT.json")):
+        if option in told:
+            told[told.index(option) + 1] = stand_in
+    return told
+
+
+def write(path: Path, result: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

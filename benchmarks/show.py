@@ -1,0 +1,58 @@
+"""The result as tables."""
+
+import json
+from typing import Any
+
+try:
+    from rich.console import Console
+    from rich.table import Table
+except ImportError:  # a borrowed machine may lack it; the file has everything
+    Console = None
+
+
+def show(result: dict[str, Any]) -> None:
+    """Print one table per contest, each contender beside ours."""
+    if Console is None:
+        print(json.dumps(result, indent=1))
+        return
+    console = Console(width=110)
+    machine = result["machine"]
+    console.print(f"{machine['processor']}, {result['threads']} thread(s), torch {result['torch']}")
+    for kind, contest in result["attack"].items():
+        title = (
+            f"PGD-{contest['task']['steps']} L2 {contest['task']['eps']} on the {kind} {result['arch']} "
+            f"({contest['clean_accuracy']:.1%} clean), n={contest['n']}, batch {contest['batch']}"
+        )
+        table = _table(title, "images/s", "min-max", "ours is", "success [95 %]", "robust", "outside")
+        for name, row in contest["contenders"].items():
+            low, high = row["success_interval"]
+            success = f"{row['success_rate']:.2%} [{low:.1%}, {high:.1%}]"
+            speed = _speed(row, contest)
+            table.add_row(name, *speed, success, f"{row['robust_accuracy']:.2%}", str(row["outside_threat"]))
+        console.print(table)
+    if contest := result.get("training"):
+        title = (
+            f"PGD-{contest['task']['steps']} adversarial training, {contest['batches']} batches "
+            f"of {contest['batch']}"
+        )
+        table = _table(title, "images/s", "min-max", "ours is", "clean", "clean loss", "robust [95 %]")
+        for name, row in contest["contenders"].items():
+            low, high = row["robust_interval"]
+            robust = f"{row['robust_accuracy']:.1%} [{low:.1%}, {high:.1%}]"
+            speed = _speed(row, contest)
+            table.add_row(name, *speed, f"{row['clean_accuracy']:.1%}", f"{row['clean_loss']:.3f}", robust)
+        console.print(table)
+
+
+def _table(title: str, *columns: str) -> "Table":
+    table = Table("", title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, justify="right")
+    return table
+
+
+def _speed(row: dict[str, Any], contest: dict[str, Any]) -> tuple[str, str, str]:
+    speed = row["images_per_second"]
+    ours = contest["contenders"].get("ours")
+    times = f"{ours['images_per_second']['median'] / speed['median']:.1f} x" if ours else ""
+    return f"{speed['median']:.1f}", f"{speed['min']:.1f}-{speed['max']:.1f}", times
