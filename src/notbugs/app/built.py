@@ -14,13 +14,6 @@ _WHAT = {
     "rand": "Each image pushed, imperceptibly, towards a class drawn at random, and so labelled.",
     "det": "Each image pushed, imperceptibly, towards the next class, and so labelled: every label is wrong.",
 }
-_MEASURED = {
-    "feature_residual": "distance of the features to the original’s, by its length",
-    "feature_residual_at_start": "the same before the search",
-    "fooling_rate": "fools the model that it was built with",
-    "mean_distance": "mean distance of an image from its original",
-    "max_distance": "largest distance of an image from its original",
-}
 
 
 @final
@@ -32,7 +25,7 @@ class BuiltSet:
     what: str
     facts: tuple[tuple[str, str], ...]
     load: str
-    export: str
+    export: tuple[str, str]  # the command in two parts: a line may break only between them
 
 
 def built_set(stage: Run, *, key: str = "", teacher: str = "") -> BuiltSet:
@@ -44,9 +37,7 @@ def built_set(stage: Run, *, key: str = "", teacher: str = "") -> BuiltSet:
         ("built with", f"{teacher} {manifest['model'][:12]}".strip()),
         ("how", _how(config["builder"])),
     ]
-    facts += [
-        (_MEASURED.get(name, name), _number(name, value)) for name, value in manifest["measured"].items()
-    ]
+    facts += _measured(manifest["measured"])
     facts += [
         ("seed", str(recipe["seed"])),
         ("made from", f"{config['data']['name']} {manifest['parent'][:12]}"),
@@ -58,7 +49,7 @@ def built_set(stage: Run, *, key: str = "", teacher: str = "") -> BuiltSet:
         what=_WHAT.get(recipe.get("kind", ""), ""),
         facts=tuple(facts),
         load=f'nb.load("built:{stage.path}")',
-        export=f"notbugs export {stage.path} --to parquet",
+        export=(f"notbugs export {stage.path}", "--to parquet"),
     )
 
 
@@ -77,10 +68,24 @@ def _how(builder: Mapping[str, Any]) -> str:
     )
 
 
-def _number(name: str, value: float) -> str:
-    if name == "fooling_rate":
-        return f"{100 * value:.1f} % of the images"
-    return f"{value:.3f}"
+def _measured(measured: Mapping[str, float]) -> list[tuple[str, str]]:
+    """What the manifest measured, in words; a name that is not known here is printed as it is."""
+    left = dict(measured)
+    facts = []
+    if "fooling_rate" in left:
+        rate = left.pop("fooling_rate")
+        facts.append(("fools that model", f"{100 * rate:.1f} % of the images"))
+    if {"feature_residual", "feature_residual_at_start"} <= set(left):
+        before, after = left.pop("feature_residual_at_start"), left.pop("feature_residual")
+        facts.append(
+            ("distance of the features", f"{before:.3f} before, {after:.3f} after, of the original’s length")
+        )
+    if "mean_distance" in left:
+        text = f"{left.pop('mean_distance'):.3f} in the mean"
+        if "max_distance" in left:
+            text += f", {left.pop('max_distance'):.3f} at most"
+        facts.append(("distance from the original", text))
+    return facts + [(name.replace("_", " "), f"{value:.3f}") for name, value in left.items()]
 
 
 __all__ = ["BuiltSet", "built_set"]

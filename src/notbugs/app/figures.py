@@ -130,17 +130,35 @@ def _bar(axes: Axes, one: Series, group: int, at: float, thickness: float, color
     if narrow:
         axes.barh(at, value, width, color=color)
         axes.errorbar(value, at, xerr=ends, **whisker)
-        end = max(high, 100 * (reference or 0))
-        axes.annotate(text, (end, at), (5, 0), textcoords="offset points", va="center", fontsize=9)
+        axes.annotate(
+            text,
+            (_label_at(high, reference), at),
+            (5, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=9,
+        )
         if reference is not None:
-            axes.vlines(100 * reference, at - width / 2, at + width / 2, color=INK, linewidth=1.6)
+            axes.vlines(100 * reference, at - width / 2, at + width / 2, color=MUTED, linewidth=2)
     else:
         axes.bar(at, value, width, color=color)
         axes.errorbar(at, value, yerr=ends, **whisker)
-        end = max(high, 100 * (reference or 0))
-        axes.annotate(text, (at, end), (0, 4), textcoords="offset points", ha="center", fontsize=10)
+        axes.annotate(
+            text,
+            (at, _label_at(high, reference)),
+            (0, 4),
+            textcoords="offset points",
+            ha="center",
+            fontsize=10,
+        )
         if reference is not None:
-            axes.hlines(100 * reference, at - width / 2, at + width / 2, color=INK, linewidth=1.6)
+            axes.hlines(100 * reference, at - width / 2, at + width / 2, color=MUTED, linewidth=2)
+
+
+def _label_at(high: float, reference: float | None) -> float:
+    """Above the whisker, and above the reference where that lies just there."""
+    mark = -1.0 if reference is None else 100 * reference
+    return mark if high <= mark < high + 8 else high
 
 
 def _bar_axes(axes: Axes, groups: Sequence[str], chance: float, narrow: bool) -> None:
@@ -154,15 +172,11 @@ def _bar_axes(axes: Axes, groups: Sequence[str], chance: float, narrow: bool) ->
         axes.grid(visible=False, axis="y")
         axes.grid(axis="x", color=LINE, linewidth=0.6)
         axes.axvline(100 * chance, **quiet)
-        axes.set_xlabel(f"accuracy, %; dotted: guessing ({100 * chance:.0f} %)")
+        axes.set_xlabel("accuracy, %")
     else:
         axes.set_xticks(positions, groups)
         axes.set(xlim=(-0.5, len(groups) - 0.5), ylim=(0, 108), yticks=ticks, ylabel="accuracy, %")
         axes.axhline(100 * chance, **quiet)
-        axes.annotate(
-            f"guessing, {100 * chance:.0f} %", (1, 100 * chance), (0, 3), xycoords=("axes fraction", "data"),
-            textcoords="offset points", ha="right", fontsize=9, color=MUTED,
-        )  # fmt: skip
     for label in [*axes.get_xticklabels(), *axes.get_yticklabels()]:
         if label.get_text() and not label.get_text().lstrip("−-").isdigit():
             label.set_color(INK)
@@ -194,6 +208,7 @@ def _svg(figure: Figure, name: str) -> str:
         text = text.replace(color, variable)
     text = re.sub(r"font:\s*([\d.]+)px[^;\"]*", r"font-size: \1px", text)
     text = re.sub(r"font-family:[^;\"]*;?\s*", "", text)
+    text = re.sub(r"D_(rand|det|NR|R)<", r'D<tspan dy="0.25em" font-size="75%">\1</tspan><', text)
     # The page names the figure; its parts are drawing.
     text = text.replace("<svg ", '<svg aria-hidden="true" focusable="false" stroke-linejoin="round" ', 1)
     return re.sub(r"\n\s*", "\n", text)

@@ -7,16 +7,10 @@ from notbugs.app.rows import Cell, Measure, Row, percent
 
 def headline(rows: Sequence[Row], classes: int) -> str:
     """The finding that the study was made for."""
-    found = {row.key: row.cells["clean"] for row in rows}
     chance = 1 / max(1, classes)
-    relabelled = {key: found[key] for key in ("d_det", "d_rand") if key in found}
-    if relabelled:
-        # D_det is the purer experiment: it speaks first, unless only D_rand has something to say.
-        best = next(
-            (key for key, cell in relabelled.items() if cell.interval[0] > 2 * chance or cell.value > 0.55),
-            max(relabelled, key=lambda key: relabelled[key].value),
-        )
-        cell = relabelled[best]
+    best = _telling(rows, chance)
+    if best:
+        cell = next(row.cells["clean"] for row in rows if row.key == best)
         labels = "are all wrong" if best == "d_det" else "were drawn at random"
         if cell.interval[0] > chance:
             return (
@@ -34,6 +28,7 @@ def headline(rows: Sequence[Row], classes: int) -> str:
 def findings(rows: Sequence[Row], measures: Sequence[Measure], classes: int) -> list[str]:
     """Further sentences, one an observation."""
     cells = {row.key: row.cells for row in rows}
+    told = _telling(rows, 1 / max(1, classes))
     attacked = [measure for measure in measures if measure.attacked]
     half = attacked[0] if attacked else None
     said = []
@@ -53,7 +48,7 @@ def findings(rows: Sequence[Row], measures: Sequence[Measure], classes: int) -> 
                 f"of the clean images and on {_of(under)} under the same attack."
             )
     for key, labels in (("d_rand", "random"), ("d_det", "all wrong")):
-        if key in cells:
+        if key in cells and key != told:
             cell = cells[key]["clean"]
             said.append(
                 f"Labels {labels}: the student of {'D_rand' if key == 'd_rand' else 'D_det'} is right on "
@@ -88,6 +83,14 @@ def disagreements(rows: Sequence[Row], measures: Sequence[Measure]) -> list[str]
             f"{len(small)} further {cells} by more than chance explains, by at most {most} points."
         )
     return sentences
+
+
+def _telling(rows: Sequence[Row], chance: float) -> str:
+    """Which relabelled set to speak of first: D_det, the purer one, unless only D_rand has something to say."""
+    cells = {row.key: row.cells["clean"] for row in rows if row.key in ("d_rand", "d_det")}
+    if "d_det" in cells and (cells["d_det"].interval[0] > 2 * chance or cells["d_det"].value > 0.55):
+        return "d_det"
+    return max(cells, key=lambda key: cells[key].value, default="")
 
 
 def _of(cell: Cell) -> str:

@@ -16,9 +16,9 @@ from notbugs.tensors import Images
 
 COUNT = 8
 _NOTES = {
-    "d_r": "started from another image, then moved until the robust model’s features were the original’s; "
-    "what that model does not look at is left as it was",
-    "d_nr": "the same, for the features of the standard model",
+    "d_r": "{start}, moved until the robust model’s features are the original’s; what that model does not look at "
+    "stays as it was",
+    "d_nr": "{start}, moved until the standard model’s features are the original’s",
     "d_rand": "moved within the budget until the standard model saw the new label, drawn at random",
     "d_det": "moved within the budget until the standard model saw the next class; every label is wrong",
 }
@@ -71,10 +71,16 @@ def strips(built: Mapping[str, LabeledImages], originals: LabeledImages | None) 
         shown += _planted_shapes(source)
     for key, data in parts.items():
         title = SETS.get(key, data.origin.name)
-        shown.append(_strip(title, _NOTES.get(key, ""), data.images, _labels(data)))
+        shown.append(_strip(title, _note(key, data), data.images, _labels(data)))
         if source is not None and "target" in data.columns:
             shown += _changes(title, data, source)
     return shown
+
+
+def _note(key: str, data: LabeledImages) -> str:
+    start = data.columns.get("start_index")
+    from_noise = start is not None and bool((start < 0).all())
+    return _NOTES.get(key, "").format(start="noise" if from_noise else "another image")
 
 
 def _chosen(built: Mapping[str, LabeledImages]) -> torch.Tensor:
@@ -121,7 +127,7 @@ def _changes(title: str, data: LabeledImages, source: LabeledImages) -> list[Str
     shown = [
         _strip(
             f"{title} − original, ×{factor}",
-            f"the change alone, {factor} times magnified around grey; it is too small to see",
+            f"the change alone, {factor} times magnified around grey",
             0.5 + factor * change,
             sizes,
         )

@@ -60,13 +60,14 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def set_names(text: str) -> Markup:
-    """The names of the four data sets with their subscripts, everything else escaped."""
-    return Markup(re.sub(r"\bD_(rand|det|NR|R)\b", r"D<sub>\1</sub>", str(escape(text))))
+def prose(text: str) -> Markup:
+    """Escaped; the four data sets with their subscripts, and no line break inside a number with its unit."""
+    kept = re.sub(r"(\d) %", "\\1\u00a0%", re.sub(r"(\S) ε = ", "\\1\u00a0ε\u00a0=\u00a0", text))
+    return Markup(re.sub(r"\bD_(rand|det|NR|R)\b", r"D<sub>\1</sub>", str(escape(kept))))
 
 
 def _quoted(word: str) -> str:
     return word if re.fullmatch(r"[\w:,./-]+", word) else "'" + word.replace("'", "'\\''") + "'"
 
 
-__all__ = ["duration", "reload_originals", "repeat_command", "set_names"]
+__all__ = ["duration", "prose", "reload_originals", "repeat_command"]

@@ -12,7 +12,7 @@ from notbugs.app.built import built_set
 from notbugs.app.figures import Series, accuracy_bars, training_curves
 from notbugs.app.findings import disagreements, findings, headline
 from notbugs.app.pictures import first_shard, strips
-from notbugs.app.repeating import duration, reload_originals, repeat_command, set_names
+from notbugs.app.repeating import duration, prose, reload_originals, repeat_command
 from notbugs.app.rows import (
     MODELS,
     SETS,
@@ -29,6 +29,8 @@ from notbugs.data.labeled import LabeledImages
 from notbugs.data.shards import ORIGIN
 from notbugs.files import write_atomically
 from notbugs.runs import Run
+
+_KEYS = {"robust": "d_r", "nonrobust": "d_nr", "rand": "d_rand", "det": "d_det"}
 
 
 def write_report(run: Run, *, originals: LabeledImages | None = None) -> Path:
@@ -58,7 +60,7 @@ def _study(run: Run, result: dict[str, Any], originals: LabeledImages | None) ->
         **_shared(run, result),
         "template": "report.html",
         "title": f"notbugs: {study['name']}",
-        "studied": f"What can a network learn from the robust features of {result['config']['data']['name']}, "
+        "studied": f"What can a network learn from the robust features of “{result['config']['data']['name']}”, "
         "and what from the non-robust ones?",
         "headline": headline(rows, classes),
         "findings": findings(rows, measures, classes),
@@ -75,7 +77,10 @@ def _study(run: Run, result: dict[str, Any], originals: LabeledImages | None) ->
         "rows": rows,
         "measures": measures,
         "trained_on": TRAINED_ON,
+        "attacked_part": _attacked_part(rows, measures),
         "published_in": study.get("published_in", "") if result.get("published") else "",
+        "has_published": bool(result.get("published")),
+        "chance": 1 / classes,
         "has_closed_forms": bool(result.get("expected")),
         "disagreements": disagreements(rows, measures),
         "bars": _bars(rows, measures, classes),
@@ -83,7 +88,7 @@ def _study(run: Run, result: dict[str, Any], originals: LabeledImages | None) ->
         "has_originals": originals is not None,
         "curves": [(MODELS[key], *_curves(stages[key], key)) for key in MODELS if key in stages],
         "sets": [built_set(stage, key=key, teacher=teachers[key]) for key, stage in built.items()],
-        "stage_seconds": list(result["stage_seconds"].items()),
+        "stage_seconds": _stage_seconds(result["stage_seconds"]),
         "command": repeat_command(result),
     }
 
@@ -112,10 +117,12 @@ def _single(run: Run, result: dict[str, Any], originals: LabeledImages | None) -
         "metrics": [
             (name, value, result.get("intervals", {}).get(name)) for name, value in result["metrics"].items()
         ],
-        "strips": strips({config["builder"]["kind"]: first_shard(run)}, originals) if is_built else [],
+        "strips": strips({_KEYS.get(config["builder"]["kind"], ""): first_shard(run)}, originals)
+        if is_built
+        else [],
         "has_originals": originals is not None,
         "curves": [("Training", *_curves(run, "train"))] if run.read_metrics() else [],
-        "sets": [built_set(run)] if is_built else [],
+        "sets": [built_set(run, key=_KEYS.get(config["builder"]["kind"], ""))] if is_built else [],
         "model": str(run.path) if run.model.is_file() else "",
     }
 
@@ -185,6 +192,21 @@ def _counts_text(rows: Sequence[Row], measures: Sequence[Measure]) -> str:
     return count(measures[0]) + (f", of them attacked {count(attacked[-1])}" if attacked else "")
 
 
+def _attacked_part(rows: Sequence[Row], measures: Sequence[Measure]) -> int | None:
+    """How many images were attacked, where that is fewer than the clean accuracy was counted on."""
+    attacked = {row.cells[m.key].n for m in measures if m.attacked for row in rows if m.key in row.cells}
+    clean = {row.cells["clean"].n for row in rows}
+    return attacked.pop() if len(attacked) == 1 and attacked != clean else None
+
+
+def _stage_seconds(seconds: Mapping[str, float]) -> list[tuple[str, float]]:
+    order = [stage for key in MODELS for stage in (f"data_{key}", key)]
+    known = [
+        (f"{_human(stage)}, {'built' if stage.startswith('data_') else 'trained'}", stage) for stage in order
+    ]
+    return [(name, seconds[stage]) for name, stage in known if stage in seconds]
+
+
 def _human(stage: str) -> str:
     return MODELS.get(stage) or SETS.get(stage.removeprefix("data_"), stage)
 
@@ -203,7 +225,7 @@ def _templates() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters["percent"] = percent
-    environment.filters["set_names"] = set_names
+    environment.filters["prose"] = prose
     return environment
 
 

@@ -84,10 +84,20 @@ def study_measures(result: Mapping[str, Any]) -> tuple[Measure, ...]:
             )
         )
     columns.append(
-        Measure(key="relabelled", title="Relabelled", how="clean images, counted against the label y + 1")
+        Measure(
+            key="relabelled",
+            title="Relabelled",
+            how=f"clean, against the label y + 1{_count(result, 'relabelled')}",
+        )
     )
     for feature, what in PLANTED.items():
-        columns.append(Measure(key=feature, title=f"Follows {what}", how=f"predicts the class of the {what}"))
+        columns.append(
+            Measure(
+                key=feature,
+                title=f"Follows {what}",
+                how=f"gives the class of its {what.split()[-1]}{_count(result, feature)}",
+            )
+        )
     return tuple(column for column in columns if column.key in measured)
 
 
