@@ -14,7 +14,7 @@ export PYTHONPATH=src:. PYTHONUNBUFFERED=1
 mkdir -p "$OUT" "$RUNS"
 exec > >(tee "$OUT/log.txt") 2>&1
 
-left() { echo $((END - SECONDS)); }
+left() { echo $((END > SECONDS ? END - SECONDS : 1)); }
 missing() { # the packages of the list that cannot be imported
   "$PYTHON" - "$@" <<'PYTHON'
 import importlib.util, sys
