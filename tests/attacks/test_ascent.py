@@ -243,7 +243,6 @@ def test_wrong_arguments_are_refused(images):
         )
 
 
-@pytest.mark.xfail(reason="values.sum() stands outside enable_grad in ascent.py", raises=RuntimeError)
 def test_it_can_be_called_where_gradients_are_switched_off(images):
     with torch.no_grad():
         found = projected_ascent(

@@ -101,7 +101,6 @@ def test_the_source_is_left_alone(arch, images):
     assert not any(parameter.requires_grad for parameter in folded.parameters())
 
 
-@pytest.mark.xfail(reason="folding.py takes the source's Normalize as its own submodule and evaluates it")
 def test_the_sources_training_flags_are_left_alone():
     model = build("convnet", classes=2, seed=0).train()
     FoldedClassifier(model, torch.float32)

@@ -59,27 +59,24 @@ def projected_ascent(
         if keep == "best":
             settled = finished | (values.detach() > best[active])
             best[active[settled]] = values.detach()[settled].to(best.dtype)
-        else:
-            settled = finished
-        found[active[settled]] = images[settled]
+            found[active[settled]] = images[settled]
+        elif stop_when_finished:
+            found[active[finished]] = images[finished]
         if not climbing:
             break
-        (gradients,) = torch.autograd.grad(values.sum(), current)
+        # Not values.sum(): a caller's no_grad would cut the graph there.
+        (gradients,) = torch.autograd.grad(values, current, torch.ones_like(values))
         if stop_when_finished and bool(finished.any()):
             going = (~finished).nonzero()[:, 0]
-            active, images, centers, gradients = (
-                active[going],
-                images[going],
-                centers[going],
-                gradients[going],
-            )
+            active, images, centers = active[going], images[going], centers[going]
+            gradients, values = gradients[going], values[going]
             objective = objective.take(going)  # type: ignore[attr-defined]
             if len(going) == 0:
                 return found
         images = threat.project(images + step_size * threat.ascent_direction(gradients), centers)
     if keep == "last":
         found[active] = images
-    if not bool(images.isfinite().all()):
+    if steps > 0 and not bool(images.isfinite().all() & ~values.isnan().any()):
         raise NotbugsError("the search met NaN: the model's output or gradient is not finite on these images")
     return found
 

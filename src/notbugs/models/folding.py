@@ -9,6 +9,7 @@ Roundings differ from the original's, so whatever is found here is verified on t
 import operator
 from collections.abc import Callable
 from contextlib import nullcontext
+from copy import deepcopy
 from typing import Any, final
 
 import torch
@@ -70,7 +71,7 @@ class FoldedClassifier(nn.Module):
     def __init__(self, source: ImageClassifier, dtype: torch.dtype) -> None:
         super().__init__()
         self.dtype = dtype
-        self.normalize = source.normalize
+        self.normalize = deepcopy(source.normalize)  # its own: modes and devices are set per module
         self.body, self._updates = _folded(source.body, dtype)
         self.head, more = _folded(source.head, dtype)
         self._updates = [*self._updates, *more]
@@ -164,6 +165,8 @@ def _folded(source: nn.Module, dtype: torch.dtype) -> tuple[nn.Module, list[Call
             replaced[str(node.target)] = linear
         elif any(True for _ in module.parameters()):
             raise TypeError(f"cannot fold {type(module).__name__} at {node.target}")
+        else:
+            replaced[str(node.target)] = deepcopy(module)
     for name, module in replaced.items():
         parent, _, leaf = name.rpartition(".")
         setattr(operator.attrgetter(parent)(graph_module) if parent else graph_module, leaf, module)
