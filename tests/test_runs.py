@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from notbugs.description import describe
 from notbugs.errors import NotbugsError
 from notbugs.files import write_atomically
 from notbugs.models import build, save_model
-from notbugs.runs import describe, load_classifier, open_run
+from notbugs.runs import load_classifier, open_run
 from notbugs.threats import L2
 from notbugs.training import TrainConfig
 
@@ -57,7 +58,9 @@ def test_provenance_names_versions_and_machine(tmp_path: Path) -> None:
 def test_a_model_is_found_by_run_or_by_file(tmp_path: Path) -> None:
     model = build("convnet-16-16-16-16", classes=2, seed=0)
     save_model(model, tmp_path / "model.safetensors")
-    assert load_classifier(tmp_path).spec == load_classifier(tmp_path / "model.safetensors").spec == model.spec
+    assert (
+        load_classifier(tmp_path).spec == load_classifier(tmp_path / "model.safetensors").spec == model.spec
+    )
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any, final
 
 import torch
 
+from notbugs.audits import Proportion
 from notbugs.data.labeled import LabeledImages
 from notbugs.data.shards import concatenate, read_built, read_shard, write_origin
 from notbugs.execution import map_shards
@@ -86,15 +87,18 @@ def train_job(
     )
     save_model(model, run.model)
     last = history[-1]
-    metrics = {"train_loss": last.loss, "train_accuracy": last.accuracy}
-    if last.validation_accuracy is not None:
-        metrics["clean_accuracy"] = last.validation_accuracy
+    metrics: dict[str, float] = {"train_loss": last.loss, "train_accuracy": last.accuracy}
+    intervals = {}
+    if validation is not None and last.validation_accuracy is not None:
+        clean = Proportion(round(last.validation_accuracy * len(validation)), len(validation))
+        metrics |= {"clean_accuracy": clean.value, "n": clean.n}
+        intervals = {"clean_accuracy": clean.interval}
     run.finish(
         {
             "command": "train",
             "config": described,
             "metrics": metrics,
-            "intervals": {},
+            "intervals": intervals,
             "flags": [],
             "model": model_digest(model),
             "seconds": round(time.monotonic() - started, 1),

@@ -9,13 +9,14 @@ import json
 import platform
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, final
 
 import torch
 
+from notbugs.description import to_json
 from notbugs.errors import NotbugsError
 from notbugs.files import make_directory, write_atomically
 from notbugs.models import ImageClassifier, load_model
@@ -101,25 +102,6 @@ def load_classifier(path: Path) -> ImageClassifier:
     return load_model(path)
 
 
-def describe(value: Any) -> Any:
-    """Config values as JSON: dataclasses by class name and fields, threats as written, everything else as it is."""
-    if hasattr(value, "eps") and is_dataclass(value):
-        return str(value)
-    if is_dataclass(value) and not isinstance(value, type):
-        fields = {name: describe(getattr(value, name)) for name in value.__dataclass_fields__}
-        return {"type": type(value).__name__, **fields}
-    if isinstance(value, Mapping):
-        return {str(name): describe(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [describe(item) for item in value]
-    return value
-
-
-def to_json(value: Any) -> str:
-    """Readable JSON with sorted keys; equal values give equal bytes."""
-    return json.dumps(describe(value), indent=2, sort_keys=True) + "\n"
-
-
 def provenance() -> dict[str, Any]:
     """What a result may depend on beside its config."""
     packages = ("notbugs", "torch", "numpy", "safetensors", "pyarrow", "pillow")
@@ -168,4 +150,4 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-__all__ = ["Run", "describe", "load_classifier", "open_run", "provenance", "to_json"]
+__all__ = ["Run", "load_classifier", "open_run", "provenance"]

@@ -83,7 +83,7 @@ def show(run: "Run", common: Common) -> None:
     """The result on stdout: as JSON, or as a table with the way to the report."""
     result: dict[str, Any] = run.result
     if common.json:
-        from notbugs.runs import to_json
+        from notbugs.description import to_json
 
         sys.stdout.write(to_json(result))
         return

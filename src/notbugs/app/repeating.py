@@ -9,8 +9,9 @@ from markupsafe import Markup, escape
 from notbugs import recipes
 from notbugs.data import load
 from notbugs.data.labeled import LabeledImages
+from notbugs.description import describe
 from notbugs.errors import NotbugsError
-from notbugs.runs import Run, describe
+from notbugs.runs import Run
 
 
 def repeat_command(result: Mapping[str, Any]) -> str:
@@ -41,11 +42,15 @@ def reload_originals(run: Run) -> LabeledImages | None:
     source = config.get("study", {}).get("source") or data.get("name", "")
     if not re.match(r"(planted|planted-spurious|digits)$|(folder|parquet|built):", source):
         return None
-    try:
-        found = load(source, seed=config.get("seed", 0))
-    except NotbugsError:
-        return None
-    return found if found.digest == data.get("digest") else None
+    # A stage of a study has a seed of its own; the images were then drawn by the study's, 0 unless asked otherwise.
+    for seed in dict.fromkeys((config.get("seed", 0), 0)):
+        try:
+            found = load(source, seed=seed)
+        except NotbugsError:
+            return None
+        if found.digest == data.get("digest"):
+            return found
+    return None
 
 
 def duration(seconds: float) -> str:

@@ -98,31 +98,33 @@ def _single(run: Run, result: dict[str, Any], originals: LabeledImages | None) -
     is_built = (run.path / ORIGIN).is_file()
     config = result["config"]
     data = config.get("data", {})
-    what = {"train": "A model, trained on", "build": "A data set, built from"}.get(
-        result["command"], f"{result['command']} of"
-    )
+    name = data.get("name", "data")
+    key = _KEYS.get(config.get("builder", {}).get("kind", ""), "")
+    what = {
+        "train": f"A model trained on “{name}”",
+        "build": f"{SETS.get(key, 'A data set')}, built from “{name}”",
+    }.get(result["command"], f"{result['command']} of “{name}”")
     model = config.get("model")
     return {
         **_shared(run, result),
         "template": "single.html",
         "title": f"notbugs: {run.path.name}",
-        "headline": f"{what} {data.get('name', 'data')}",
+        "headline": what,
         "facts": [
-            ("Data", data.get("name", "unknown")),
+            ("Data", name),
             ("Network", model["arch"] if isinstance(model, dict) else f"model {str(model)[:12]}"),
             ("Seed", str(config.get("seed", ""))),
             ("Device", str(result.get("device", ""))),
             ("Time", duration(result.get("seconds", 0.0))),
         ],
+        "has_intervals": bool(result.get("intervals")),
         "metrics": [
             (name, value, result.get("intervals", {}).get(name)) for name, value in result["metrics"].items()
         ],
-        "strips": strips({_KEYS.get(config["builder"]["kind"], ""): first_shard(run)}, originals)
-        if is_built
-        else [],
+        "strips": strips({key: first_shard(run)}, originals) if is_built else [],
         "has_originals": originals is not None,
         "curves": [("Training", *_curves(run, "train"))] if run.read_metrics() else [],
-        "sets": [built_set(run, key=_KEYS.get(config["builder"]["kind"], ""))] if is_built else [],
+        "sets": [built_set(run, key=key)] if is_built else [],
         "model": str(run.path) if run.model.is_file() else "",
     }
 

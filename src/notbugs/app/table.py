@@ -3,42 +3,65 @@
 from collections.abc import Mapping
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from notbugs.app.rows import Cell, attack_text, percent, study_measures, study_rows
+from notbugs.app.rows import Cell, Row, percent, study_measures, study_rows
 
 _SHORT = {
     "clean": "clean",
-    "relabelled": "labels y + 1",
-    "follows_robust": "follows shape",
-    "follows_nonrobust": "follows pattern",
+    "relabelled": "y + 1",
+    "follows_robust": "shape",
+    "follows_nonrobust": "pattern",
 }
 
 
 def study_table(result: Mapping[str, Any]) -> Table:
-    """The models of a study, one a row; accuracies in percent with 95 % intervals."""
-    measures = study_measures(result)
-    sources = {cell.source for row in study_rows(result) for cell in row.cells.values() if cell.source}
-    notes = [f"under attack: {attack_text(result)}; percent [95 % interval]"]
-    if sources:
-        beside = " and ".join(sorted(sources))
-        notes.append(f"in brackets: {beside}; * differs by more than chance explains")
-    table = Table(caption="\n".join(notes), caption_justify="left", pad_edge=False)
-    table.add_column("model", no_wrap=True)
+    """The models of a study, one a row; accuracies in percent. Fits a terminal of 80 columns."""
+    measures, rows = study_measures(result), study_rows(result)
+    table = Table(
+        caption=_notes(result),
+        caption_justify="left",
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column("accuracy, %", no_wrap=True)
     for measure in measures:
-        short = _SHORT.get(measure.key) or measure.title.removeprefix("Under attack, ")
-        table.add_column(short, justify="right")
-    for row in study_rows(result):
+        short = _SHORT.get(measure.key) or measure.title.rpartition(", ")[2].replace(" = ", " ")
+        table.add_column(short, justify="right", no_wrap=True)
+    for row in rows:
         cells = [_cell_text(row.cells[m.key]) if m.key in row.cells else Text("") for m in measures]
-        table.add_row(row.name, *cells)
+        table.add_row(_short_name(row), *cells)
     return table
+
+
+def _short_name(row: Row) -> str:
+    student = row.name.removeprefix("Student of ")
+    return row.name if student == row.name else f"{student} student"
+
+
+def _notes(result: Mapping[str, Any]) -> str:
+    cells = [cell for row in study_rows(result) for cell in row.cells.values()]
+    attacked = [measure.how for measure in study_measures(result) if measure.attacked]
+    notes = ["±: 95 % interval, its longer side", *(f"ε: under attack, {how}" for how in attacked[:1])]
+    measured = {name.partition(".")[2] for name in result["metrics"]}
+    if "relabelled" in measured:
+        notes.append("y + 1: counted against the next class")
+    if "follows_robust" in measured:
+        notes.append("shape, pattern: gives the class of the planted feature")
+    sources = sorted({cell.source for cell in cells if cell.source})
+    if sources:
+        notes.append(f"in brackets: {' or '.join(sources)}; * outside our interval")
+    return "\n" + "\n".join(notes)
 
 
 def metrics_table(result: Mapping[str, Any]) -> Table:
     """Any other result: one metric a row."""
     intervals = result.get("intervals", {})
-    table = Table(pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("metric", no_wrap=True)
     table.add_column("value", justify="right")
     if intervals:
@@ -52,9 +75,11 @@ def metrics_table(result: Mapping[str, Any]) -> Table:
 
 def _cell_text(cell: Cell) -> Text:
     text = Text(percent(cell.value), style="bold")
-    text.append(f"\n[{percent(cell.interval[0])}, {percent(cell.interval[1])}]", style="dim")
+    half = max(cell.value - cell.interval[0], cell.interval[1] - cell.value)
+    text.append(f"±{percent(half)}", style="not bold dim")
     if cell.reference is not None:
-        text.append(f"\n({percent(cell.reference)}){'' if cell.agrees else '*'}", style="cyan")
+        mark = " " if cell.agrees else "*"
+        text.append(f"\n({percent(cell.reference)}){mark}", style="not bold cyan")
     return text
 
 

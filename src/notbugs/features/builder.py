@@ -1,13 +1,14 @@
 """A builder turns part of a data set into part of another: the unit of work that is repeated, resumed, spread."""
 
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, final
 
 import torch
 
 from notbugs.data.labeled import LabeledImages, Origin
 from notbugs.data.shards import concatenate
+from notbugs.description import describe
 from notbugs.errors import NotbugsError
 from notbugs.hardware import choose_precision
 from notbugs.models import ImageClassifier, frozen, model_digest
@@ -44,12 +45,8 @@ class Builder(ABC):
         """What the manifest says of a whole set: means over its columns."""
 
     def described(self) -> dict[str, Any]:
-        """The builder as JSON-able values, for hashes and manifests."""
-        return {"kind": self.kind, **_plain(asdict(self))}  # type: ignore[call-overload]
-
-
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: _plain(v) if isinstance(v, dict) else v for name, v in values.items()}
+        """The builder as JSON-able values, for manifests."""
+        return describe(self)
 
 
 def shard_count(data: LabeledImages, shard_size: int = SHARD_SIZE) -> int:
