@@ -17,9 +17,10 @@ from notbugs.app.rows import study_measures, study_rows
 from notbugs.app.table import metrics_table, study_table
 from notbugs.data.labeled import LabeledImages
 from notbugs.data.planted import planted
+from notbugs.description import to_json
 from notbugs.errors import NotbugsError
 from notbugs.features import MatchEmbeddings
-from notbugs.runs import Run, to_json
+from notbugs.runs import Run
 from notbugs.study import Study, run_study
 from notbugs.training import TrainConfig
 
@@ -240,7 +241,7 @@ def test_the_tables_of_the_terminal_hold_the_same_numbers(study_run: Run) -> Non
     console.file.close()
     for value in study_run.result["metrics"].values():
         assert f"{100 * value:.1f}" in text
-    assert "L2 ε = 0.25" in text
+    assert "L2 ε 0.25" in text
     assert "train_loss" in text
 
 
