@@ -12,9 +12,9 @@ SOURCE = Path(notbugs.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
 
 ORDER = (
-    "tensors", "errors", "progress", "seeds", "files", "hardware", "threats", "description", "theory", "data", "models",
-    "attacks", "shifts", "training", "features", "synthesis", "audits", "runs", "execution", "jobs", "study",
-    "recipes", "app",
+    "tensors", "errors", "progress", "seeds", "files", "hardware", "threats", "description", "theory",
+    "data", "models", "attacks", "shifts", "training", "features", "synthesis", "audits", "runs",
+    "execution", "jobs", "expectations", "study", "recipes", "app",
 )  # fmt: skip
 """Reading order = import order: an import may only point up, to an earlier part."""
 

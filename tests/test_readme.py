@@ -40,7 +40,11 @@ def test_the_ten_lines_run() -> None:
     code = re.sub(r'nb\.load\([^)]*split="test"\)', 'tiny("test")', code)
     code = re.sub(r"nb\.load\([^)]*\)", 'tiny("train")', code)
     code = code.replace('"wrn-10-2", classes=2', '"convnet-16-16-16-16", classes=10')
-    code = code.replace("nb.recipes.FAST", "short").replace("steps=60", "steps=1").replace("steps=100", "steps=1")
+    code = (
+        code.replace("nb.recipes.FAST", "short")
+        .replace("steps=60", "steps=1")
+        .replace("steps=100", "steps=1")
+    )
 
     def tiny(split: str) -> LabeledImages:
         return planted(split, count=40)

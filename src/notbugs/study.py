@@ -12,7 +12,7 @@ from typing import Any, final
 
 from notbugs.audits import Proportion, default_attacks, predictions, surviving
 from notbugs.data.labeled import LabeledImages
-from notbugs.data.planted import truth_of
+from notbugs.expectations import closed_forms, det_closed_forms, measure_name
 from notbugs.features import Builder
 from notbugs.jobs import Job, build_job, built_data, model_spec, train_job, trained_model
 from notbugs.models import ImageClassifier
@@ -128,7 +128,8 @@ def run_study(
             "metrics": {name: value.value for name, value in measured.items()},
             "intervals": {name: value.interval for name, value in measured.items()},
             "counts": {name: value.n for name, value in measured.items()},
-            "expected": closed_forms(test, study),
+            "expected": closed_forms(test, budgets(study)),
+            "between": det_closed_forms(test),
             "published": dict(study.published),
             "flags": flags(measured, stages, study),
             "attacks": [
@@ -147,11 +148,6 @@ def run_study(
 def budgets(study: Study) -> tuple[Threat, Threat]:
     """Half the budget, and the budget."""
     return study.threat.scaled(0.5), study.threat
-
-
-def measure_name(threat: Threat) -> str:
-    """`l2:0.25` as a metric: `l2_0.25`."""
-    return str(threat).replace(":", "_").replace("/", "_")
 
 
 def _measure(
@@ -186,25 +182,6 @@ def _measure(
         if planted is not None:
             values[f"follows_{feature}"] = Proportion(int((predicted == planted).sum()), n)
     return values
-
-
-def closed_forms(test: LabeledImages, study: Study) -> dict[str, float]:
-    """On planted data: what the classifier of the feature alone scores, by metric name. Empty elsewhere."""
-    truth = truth_of(test)
-    if truth is None:
-        return {}
-    single = {"robust": "robust", "d_r": "robust", "d_nr": "nonrobust", "d_rand": "nonrobust"}
-    expected: dict[str, float] = {}
-    for model, feature in single.items():
-        expected[f"{model}.clean"] = truth.accuracy_of(feature)  # type: ignore[arg-type]
-        expected[f"{model}.follows_{feature}"] = 1.0
-        for threat in budgets(study):
-            expected[f"{model}.{measure_name(threat)}"] = truth.accuracy_of(feature, eps=threat.eps)  # type: ignore[arg-type]
-    # The standard model sees both; the non-robust feature is the better witness and decides where they differ.
-    expected["standard.clean"] = truth.accuracy_of("nonrobust")
-    for threat in budgets(study):
-        expected[f"standard.{measure_name(threat)}"] = truth.accuracy_of("nonrobust", eps=threat.eps)
-    return expected
 
 
 def flags(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
-from notbugs.study import measure_name
+from notbugs.expectations import measure_name
 from notbugs.threats import parse_threat
 
 MODELS = {
@@ -48,10 +48,13 @@ class Cell:
     n: int | None
     reference: float | None = None
     source: str = ""  # "paper" or "closed form"
+    between: tuple[float, float] | None = None  # what the two single-feature students would score
 
     @property
     def agrees(self) -> bool:
         """Whether the reference lies in the interval; a cell without reference agrees with all."""
+        if self.between is not None:
+            return self.interval[1] >= self.between[0] and self.interval[0] <= self.between[1]
         if self.reference is None:
             return True
         # Published numbers are rounded to a tenth of a percent or finer.
@@ -126,8 +129,8 @@ def budget_text(threat: str) -> str:
 def attack_text(result: Mapping[str, Any]) -> str:
     """The attacks of a robust accuracy in words: PGD, steps, losses."""
     steps = result["config"]["study"]["attack_steps"]
-    losses = [attack.rpartition(" ")[2].replace("_", "-") for attack in result.get("attacks", [])]
-    return f"PGD, {steps} steps" + (f", on {' then '.join(losses)}" if losses else "")
+    losses = ["margin" if "-margin" in attack else "cross-entropy" for attack in result["attacks"]]
+    return f"PGD, {steps} steps, on {' then '.join(losses)}"
 
 
 def percent(value: float) -> str:
@@ -146,10 +149,12 @@ def _cell(result: Mapping[str, Any], metric: str) -> Cell:
     reference, source = result.get("published", {}).get(metric), "paper"
     if reference is None:
         reference, source = result.get("expected", {}).get(metric), "closed form"
+    between = result.get("between", {}).get(metric)
     return Cell(
         value=value,
         interval=(float(low), float(high)),
         n=result.get("counts", {}).get(metric),
         reference=None if reference is None else float(reference),
         source=source if reference is not None else "",
+        between=(float(between[0]), float(between[1])) if between and reference is None else None,
     )

@@ -44,13 +44,15 @@ def study(
     if arch:
         chosen = chosen.with_arch(arch)
     source = data or chosen.source
+    if source != chosen.source:  # the published numbers are about the recipe's own images
+        chosen = replace(chosen, source=source, published={}, published_in="")
     images = load_images(source, data_root, common)
     test = load_images(source, data_root, common, split="test")
     if not common.quiet:
         say(f"{chosen.name}: {images}, {chosen.arch}, {chosen.threat}; about {chosen.minutes} minutes")
     with watching(quiet=common.quiet) as watch:
         run = run_study(
-            replace(chosen, source=source),
+            chosen,
             images,
             test,
             root=common.out,
