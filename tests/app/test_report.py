@@ -174,7 +174,14 @@ def test_a_study_with_fewer_parts_still_has_its_report(copied: Run, originals: L
         if name not in ("d_rand", "data_d_rand", "d_r", "data_d_r")
     }
     seconds = {name: spent for name, spent in result["stage_seconds"].items() if name in stages}
-    fewer = {"metrics": kept, "stages": stages, "stage_seconds": seconds, "expected": {}, "intervals": {}}
+    fewer = {
+        "metrics": kept,
+        "stages": stages,
+        "stage_seconds": seconds,
+        "expected": {},
+        "intervals": {},
+        "between": {},
+    }
     html = rewritten(copied, originals, **fewer, published={"d_det.clean": 0.78})
     read(html)
     assert "Student of D<sub>rand</sub>" not in html

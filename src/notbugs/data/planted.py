@@ -28,7 +28,7 @@ class PlantedTruth:
     """What was planted, and the right answers that follow. Norms and eps are L2 in [0, 1] pixel units.
 
     >>> truth = PlantedTruth()
-    >>> truth.accuracy_of("robust", eps=0.5), truth.accuracy_of("nonrobust", eps=0.25)
+    >>> truth.accuracy_of("robust", eps=0.5), truth.accuracy_of("nonrobust", eps=0.5)
     (0.9, 0.0)
     """
 
@@ -37,7 +37,7 @@ class PlantedTruth:
     p_robust: float = 0.9
     p_nonrobust: float = 0.97
     norm_robust: float = 6.0
-    norm_nonrobust: float = 0.35
+    norm_nonrobust: float = 0.4
     background: float = 0.06  # root mean square of the background, before it gives way to the box
     spurious: bool = False
     p_spurious: float = 0.95  # in training; at chance in the test set
