@@ -1,11 +1,28 @@
 """Where work runs. A shard is the unit: idempotent, written atomically, found again after anything that kills."""
 
-from collections.abc import Callable
+import multiprocessing
+import os
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
+
+import torch
 
 from notbugs.data.labeled import LabeledImages
 from notbugs.data.shards import shard_path, write_shard
+from notbugs.hardware import keep_freed_memory
 from notbugs.progress import Progress, silent
+
+Watch = Callable[[str], Progress]
+"""Called with the name of each stage as it begins; gives the progress to report it to."""
+
+Task = Callable[[Watch], None]
+"""A piece of work that leaves its result on disk; it must be importable by another process."""
 
 
 def map_shards(
@@ -18,3 +35,60 @@ def map_shards(
             write_shard(make(index), path)
         progress(index + 1, count, "shards")
     return paths
+
+
+def side_by_side(tasks: Sequence[Task], *, workers: int, watch: Watch) -> None:
+    """Run tasks that do not need each other in `workers` processes, each with its share of the threads.
+
+    A small network on a CPU gains little from a second thread, and loses much when something else wants the core;
+    a second process gains nearly all. Tasks are told apart by what they write: run directories, nothing is
+    returned. The first error ends all of them and is raised here.
+    """
+    context = multiprocessing.get_context("spawn")
+    messages = context.Queue()
+    threads = max(1, torch.get_num_threads() // workers)
+    reports: dict[str, Progress] = {}
+
+    def pass_on(wait: float) -> None:
+        with suppress(queue.Empty):
+            while True:
+                stage, done, total, note = messages.get(timeout=wait)
+                reports.setdefault(stage, watch(stage))(done, total, note)
+
+    with context.Pool(workers, initializer=_begin, initargs=(messages, threads)) as pool:
+        running = [pool.apply_async(task, (_report,)) for task in tasks]
+        while running:
+            pass_on(0.1)
+            for one in [one for one in running if one.ready()]:
+                one.get()
+                running.remove(one)
+        pass_on(0.1)
+
+
+_messages: Any = None
+
+
+def _begin(messages: Any, threads: int) -> None:
+    """What a worker does first: one channel home, its threads, and an end with its parent's."""
+    global _messages
+    _messages = messages
+    torch.set_num_threads(threads)
+    keep_freed_memory()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told, and ends its workers
+    parent = os.getppid()
+
+    def follow() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)  # killed outright, the parent could not; work left behind would run beside its repetition
+
+    threading.Thread(target=follow, daemon=True).start()
+
+
+def _report(stage: str) -> Progress:
+    """The progress of a stage in a worker: sent home."""
+
+    def send(done: int, total: int, note: str) -> None:
+        _messages.put((stage, done, total, note))
+
+    return send

@@ -1,6 +1,8 @@
 """Which device and which number format: decided once, from what is really there."""
 
 import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import torch
@@ -45,6 +47,17 @@ def choose_precision(precision: str, device: torch.device) -> torch.dtype:
     if precision not in ("float32", "bfloat16"):
         raise NotbugsError(f"unknown precision {precision!r} (known: auto, float32, bfloat16)")
     return torch.bfloat16 if precision == "bfloat16" else torch.float32
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Arithmetic whose rounding does not depend on the number of threads: sums are split differently by more."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def keep_freed_memory() -> bool:

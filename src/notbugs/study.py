@@ -5,25 +5,23 @@ on each, and all six are measured on the original test set.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, final
 
 from notbugs.audits import Proportion, default_attacks, predictions, surviving
 from notbugs.data.labeled import LabeledImages
+from notbugs.execution import Watch
 from notbugs.expectations import closed_forms, det_closed_forms, measure_name
 from notbugs.features import Builder
 from notbugs.jobs import Job, build_job, built_data, model_spec, train_job, trained_model
-from notbugs.models import ImageClassifier
+from notbugs.models import ImageClassifier, model_digest
 from notbugs.progress import Progress, silent
 from notbugs.runs import Run, open_run
 from notbugs.seeds import derived_seed
 from notbugs.threats import Threat
 from notbugs.training import TrainConfig
-
-Watch = Callable[[str], Progress]
-"""Called with the name of each stage as it begins; gives the progress to report it to."""
 
 TEACHERS = ("standard", "robust")
 STUDENTS = ("d_r", "d_nr", "d_rand", "d_det")
@@ -71,11 +69,57 @@ def run_study(
     precision: str = "auto",
     watch: Watch = lambda stage: silent,
 ) -> Run:
-    """Run, or resume, a study. The directory holds every model and data set as a run of its own.
+    """Run, or resume, a study. The directory holds every model, data set and test as a run of its own.
 
     The result's metrics are `<model>.<measure>`: `clean`, one per budget (eps / 2 and eps), `relabelled` (accuracy
     on labels y + 1) and, on planted data, `follows_robust` and `follows_nonrobust`.
     """
+    stages = open_study(study, data, test, root=root, seed=seed, precision=precision, watch=watch)
+    run = stages.run
+    if run.is_done:
+        return run
+    names = (*TEACHERS, *study.builders)
+    tested = {name: stages.tested(name) for name in names}
+    runs = {name: stages.model(name) for name in names}
+    runs |= {f"data_{name}": stages.built(name) for name in study.builders}
+    runs |= {f"test_{name}": of_model for name, of_model in tested.items()}
+    measured = {
+        f"{name}.{measure}": Proportion(*counts)
+        for name, of_model in tested.items()
+        for measure, counts in of_model.result["counts"].items()
+    }
+    run.finish(
+        {
+            "command": "study",
+            "config": run.config,
+            "metrics": {name: value.value for name, value in measured.items()},
+            "intervals": {name: value.interval for name, value in measured.items()},
+            "counts": {name: value.n for name, value in measured.items()},
+            "expected": closed_forms(test, budgets(study)),
+            "between": det_closed_forms(test),
+            "published": dict(study.published),
+            "flags": flags(measured, runs),
+            "attacks": [str(attack) for attack in default_attacks(study.threat, steps=study.attack_steps)],
+            "stages": {name: str(stage.path.relative_to(run.path)) for name, stage in runs.items()},
+            "stage_seconds": {name: stage.result["seconds"] for name, stage in runs.items()},
+            "seconds": round(sum(stage.result["seconds"] for stage in runs.values()), 1),
+            "device": str(data.images.device),
+        }
+    )
+    return run
+
+
+def open_study(
+    study: Study,
+    data: LabeledImages,
+    test: LabeledImages,
+    *,
+    root: Path,
+    seed: int,
+    precision: str = "auto",
+    watch: Watch = lambda stage: silent,
+) -> "Stages":
+    """The directory of a study, and its stages, none of them run yet."""
     described = {
         "command": "study",
         "study": study,
@@ -85,64 +129,95 @@ def run_study(
         "precision": precision,
     }
     run = open_run(root, study.name, described)
-    if run.is_done:
-        return run
-    started, device = time.monotonic(), data.images.device
+    return Stages(run=run, study=study, data=data, test=test, seed=seed, precision=precision, watch=watch)
 
-    def job(stage: str, name: str) -> Job:
-        # Each stage has a seed of its own: a student must not begin with its teacher's weights.
-        own = derived_seed(seed, name) % 2**31
-        return Job(root=run.path, seed=own, precision=precision, progress=watch(stage))
 
-    spec = model_spec(study.arch, data)
-    models: dict[str, ImageClassifier] = {}
-    stages: dict[str, Run] = {}
-    validation = test.first(study.tested)
-    for name, config in zip(TEACHERS, (study.standard, study.robust), strict=True):
-        stages[name] = train_job(job(f"train {name}", name), name, spec, data, config, validation=validation)
-        models[name] = trained_model(stages[name], device)
-    for name, builder in study.builders.items():
-        teacher = models[study.built_with(name)]
-        built = build_job(job(f"build {name}", f"build {name}"), name, builder, teacher, data)
-        stages[f"data_{name}"] = built
-        config = study.students.get(name, study.student)
-        stages[name] = train_job(
-            job(f"train on {name}", f"student {name}"),
+@final
+@dataclass(frozen=True, kw_only=True)
+class Stages:
+    """What a study consists of, each stage a run directory: asked for, it is found or made, with what it needs.
+
+    Stages that do not need each other may be asked for by several processes at once.
+    """
+
+    run: Run
+    study: Study
+    data: LabeledImages
+    test: LabeledImages
+    seed: int
+    precision: str
+    watch: Watch
+
+    def model(self, name: str) -> Run:
+        """The trained teacher or student `name`."""
+        study, spec = self.study, model_spec(self.study.arch, self.data)
+        validation = self.test.first(study.tested)
+        if name in TEACHERS:
+            config = study.standard if name == "standard" else study.robust
+            return train_job(
+                self._job(f"train {name}", name), name, spec, self.data, config, validation=validation
+            )
+        return train_job(
+            self._job(f"train on {name}", f"student {name}"),
             f"student_{name}",
             spec,
-            built_data(built, device),
-            config,
+            built_data(self.built(name), self.data.images.device),
+            study.students.get(name, study.student),
             validation=validation,
         )
-        models[name] = trained_model(stages[name], device)
-    measured: dict[str, Proportion] = {}
-    for name, model in models.items():
-        of_model = _measure(
-            model, test, study, seed=seed, precision=precision, progress=watch(f"test {name}")
-        )
-        measured |= {f"{name}.{measure}": value for measure, value in of_model.items()}
-    run.finish(
-        {
-            "command": "study",
-            "config": described,
-            "metrics": {name: value.value for name, value in measured.items()},
-            "intervals": {name: value.interval for name, value in measured.items()},
-            "counts": {name: value.n for name, value in measured.items()},
-            "expected": closed_forms(test, budgets(study)),
-            "between": det_closed_forms(test),
-            "published": dict(study.published),
-            "flags": flags(measured, stages, study),
-            "attacks": [
-                f"{attack} {attack.loss}"
-                for attack in default_attacks(study.threat, steps=study.attack_steps)
-            ],
-            "stages": {name: str(stage.path.relative_to(run.path)) for name, stage in stages.items()},
-            "stage_seconds": {name: stage.result["seconds"] for name, stage in stages.items()},
-            "seconds": round(time.monotonic() - started, 1),
-            "device": str(device),
+
+    def built(self, name: str) -> Run:
+        """The data set that the student `name` learns from."""
+        teacher = self._trained(self.study.built_with(name))
+        job = self._job(f"build {name}", f"build {name}")
+        return build_job(job, name, self.study.builders[name], teacher, self.data)
+
+    def tested(self, name: str) -> Run:
+        """The model `name`, measured on the test set."""
+        model = self._trained(name)
+        described = {
+            "command": "test",
+            "model": model_digest(model),
+            "test": self.test.digest,
+            "attacks": [str(attack) for t in budgets(self.study) for attack in default_attacks(t)],
+            "steps": self.study.attack_steps,
+            "tested": self.study.tested,
+            "seed": self.seed,
+            "precision": self.precision,
         }
-    )
-    return run
+        run = open_run(self.run.path, f"test_{name}", described)
+        if run.is_done:
+            return run
+        started = time.monotonic()
+        measured = _measure(
+            model,
+            self.test,
+            self.study,
+            seed=self.seed,
+            precision=self.precision,
+            progress=self.watch(f"test {name}"),
+        )
+        run.finish(
+            {
+                "command": "test",
+                "config": described,
+                "metrics": {measure: value.value for measure, value in measured.items()},
+                "intervals": {measure: value.interval for measure, value in measured.items()},
+                "counts": {measure: [value.count, value.n] for measure, value in measured.items()},
+                "flags": [],
+                "seconds": round(time.monotonic() - started, 1),
+                "device": str(self.data.images.device),
+            }
+        )
+        return run
+
+    def _trained(self, name: str) -> ImageClassifier:
+        return trained_model(self.model(name), self.data.images.device)
+
+    def _job(self, stage: str, name: str) -> Job:
+        # Each stage has a seed of its own: a student must not begin with its teacher's weights.
+        own = derived_seed(self.seed, name) % 2**31
+        return Job(root=self.run.path, seed=own, precision=self.precision, progress=self.watch(stage))
 
 
 def budgets(study: Study) -> tuple[Threat, Threat]:
@@ -184,9 +259,7 @@ def _measure(
     return values
 
 
-def flags(
-    measured: Mapping[str, Proportion], stages: Mapping[str, Run], study: Study
-) -> list[dict[str, Any]]:
+def flags(measured: Mapping[str, Proportion], stages: Mapping[str, Run]) -> list[dict[str, Any]]:
     """Reasons to distrust the numbers, as data."""
     found = []
     for name, stage in stages.items():

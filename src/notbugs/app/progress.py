@@ -2,16 +2,15 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
+from notbugs.execution import Watch
 from notbugs.progress import Progress, silent
-
-Watch = Callable[[str], Progress]
 
 
 @contextmanager
@@ -33,10 +32,10 @@ def watching(*, quiet: bool) -> Iterator[Watch]:
         with Bars(*columns, console=Console(stderr=True)) as bars:
 
             def bar_for(stage: str) -> Progress:
-                task = bars.add_task(stage, total=None, note="")
+                task = bars.add_task(stage, total=None, note="", visible=False)
 
                 def report(done: int, total: int, note: str) -> None:
-                    bars.update(task, completed=done, total=total, note=note)
+                    bars.update(task, completed=done, total=total, note=note, visible=True)
 
                 return report
 
@@ -45,8 +44,7 @@ def watching(*, quiet: bool) -> Iterator[Watch]:
 
 def _line_for(stage: str) -> Progress:
     """A line when a stage begins, every half minute, and when it ends."""
-    started = time.monotonic()
-    last = started
+    started = last = time.monotonic()
 
     def report(done: int, total: int, note: str) -> None:
         nonlocal last

@@ -1,6 +1,9 @@
 """`notbugs study`: the main job."""
 
+import os
 from dataclasses import replace
+from functools import cache, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
@@ -10,6 +13,8 @@ from notbugs.app.options import DEFAULT, Common, DataRoot, load_images, say, set
 from notbugs.errors import NotbugsError, unknown
 
 if TYPE_CHECKING:
+    from notbugs.data import LabeledImages
+    from notbugs.execution import Watch
     from notbugs.study import Study
 
 
@@ -51,6 +56,8 @@ def study(
     if not common.quiet:
         say(f"{chosen.name}: {images}, {chosen.arch}, {chosen.threat}; about {chosen.minutes} minutes")
     with watching(quiet=common.quiet) as watch:
+        if images.images.device.type == "cpu" and (os.cpu_count() or 1) > 1:
+            _prepare(chosen, data_root, common, watch)
         run = run_study(
             chosen,
             images,
@@ -62,6 +69,43 @@ def study(
         )
     write_report(run, originals=images)
     show(run, common)
+
+
+def _prepare(study: "Study", data_root: Path | None, common: Common, watch: "Watch") -> None:
+    """Run the stages that do not need each other side by side; `run_study` then finds them done."""
+    from notbugs.execution import side_by_side
+    from notbugs.study import TEACHERS
+
+    work = partial(_stage, study, data_root, common)
+    workers = min(os.cpu_count() or 1, max(len(TEACHERS), len(study.builders)))
+    side_by_side([partial(work, "model", name) for name in TEACHERS], workers=min(2, workers), watch=watch)
+    # The long chains first: build, train, test; the teachers' own tests fill the gaps.
+    tests = [partial(work, "tested", name) for name in (*study.builders, *TEACHERS)]
+    side_by_side(tests, workers=workers, watch=watch)
+
+
+def _stage(
+    study: "Study", data_root: Path | None, common: Common, part: str, name: str, watch: "Watch"
+) -> None:
+    """One stage, in a worker: a study's directories are all that it shares with the others."""
+    from notbugs.study import open_study
+
+    images, test = _both_splits(study.source, data_root, common.seed)
+    stages = open_study(
+        study, images, test, root=common.out, seed=common.seed, precision=common.precision, watch=watch
+    )
+    (stages.model if part == "model" else stages.tested)(name)
+
+
+@cache
+def _both_splits(source: str, data_root: Path | None, seed: int) -> tuple["LabeledImages", "LabeledImages"]:
+    """Training and test images, read once a worker."""
+    from notbugs.data import load
+
+    return (
+        load(source, split="train", root=data_root, seed=seed),
+        load(source, split="test", root=data_root, seed=seed),
+    )
 
 
 def _chosen_study(name: str, data: str, recipe: str) -> "Study":

@@ -16,6 +16,7 @@ import torch
 
 from notbugs.data.labeled import LabeledImages, Origin
 from notbugs.errors import NotbugsError
+from notbugs.hardware import one_thread
 from notbugs.seeds import generator
 from notbugs.tensors import Classifier, Images, Logits
 
@@ -123,6 +124,7 @@ class PlantedTruth:
         return torch.linalg.qr(flat.T).Q.T.contiguous().float()
 
 
+@one_thread()
 def planted(
     split: str = "train",
     *,
