@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from notbugs.audits import measure_name
 from notbugs.data.labeled import LabeledImages
 from notbugs.data.planted import Feature, truth_of
 from notbugs.threats import Threat
@@ -10,11 +11,6 @@ FOLLOWS: dict[str, Feature] = {
     "robust": "robust", "d_r": "robust", "d_nr": "nonrobust", "d_rand": "nonrobust",
 }  # fmt: skip
 """The feature that each model should follow, where it should follow one alone."""
-
-
-def measure_name(threat: Threat) -> str:
-    """`l2:0.25` as a metric: `l2_0.25`."""
-    return str(threat).replace(":", "_").replace("/", "_")
 
 
 def closed_forms(test: LabeledImages, budgets: Sequence[Threat]) -> dict[str, float]:

@@ -1,14 +1,15 @@
-"""Training and building as run directories: begun, resumed and finished by the same call."""
+"""Training, building and testing as run directories: begun, resumed and finished by the same call."""
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
 import torch
 
-from notbugs.audits import Proportion
+from notbugs.audits import Proportion, default_attacks, measure
 from notbugs.data.labeled import LabeledImages
 from notbugs.data.shards import concatenate, read_built, read_shard, write_origin
 from notbugs.execution import map_shards
@@ -18,6 +19,7 @@ from notbugs.hardware import Precision, choose_precision
 from notbugs.models import ImageClassifier, ModelSpec, build, load_model, model_digest, save_model
 from notbugs.progress import Progress, silent
 from notbugs.runs import Run, open_run
+from notbugs.threats import Threat
 from notbugs.training import EpochMetrics, TrainConfig, train
 
 
@@ -159,6 +161,57 @@ def build_job(
     return run
 
 
+def test_job(
+    job: Job,
+    name: str,
+    model: ImageClassifier,
+    test: LabeledImages,
+    *,
+    budgets: Sequence[Threat],
+    attack_steps: int,
+    tested: int,
+) -> Run:
+    """What `measure` finds, in a run directory; returns at once if it is there."""
+    described = {
+        "command": "test",
+        "model": model_digest(model),
+        "test": test.digest,
+        "attacks": [
+            str(attack) for threat in budgets for attack in default_attacks(threat, steps=attack_steps)
+        ],
+        "tested": tested,
+        "seed": job.seed,
+        "precision": _resolved(job.precision, test),
+    }
+    run = open_run(job.root, name, described)
+    if run.is_done:
+        return run
+    started = time.monotonic()
+    measured = measure(
+        model,
+        test,
+        budgets=budgets,
+        attack_steps=attack_steps,
+        tested=tested,
+        seed=job.seed,
+        precision=job.precision,
+        progress=job.progress,
+    )
+    run.finish(
+        {
+            "command": "test",
+            "config": described,
+            "metrics": {key: value.value for key, value in measured.items()},
+            "intervals": {key: value.interval for key, value in measured.items()},
+            "counts": {key: [value.count, value.n] for key, value in measured.items()},
+            "flags": [],
+            "seconds": round(time.monotonic() - started, 1),
+            "device": str(test.images.device),
+        }
+    )
+    return run
+
+
 def trained_model(run: Run, device: torch.device) -> ImageClassifier:
     """The model of a finished training run, in evaluation mode."""
     return load_model(run.model).to(device).eval()
@@ -174,4 +227,4 @@ def _resolved(precision: str, data: LabeledImages) -> Precision:
     return "float32" if choose_precision(precision, data.images.device) == torch.float32 else "bfloat16"
 
 
-__all__ = ["Job", "build_job", "built_data", "model_spec", "train_job", "trained_model"]
+__all__ = ["Job", "build_job", "built_data", "model_spec", "test_job", "train_job", "trained_model"]

@@ -4,20 +4,19 @@ Two models are trained on the data (standard, robust), four data sets are built 
 on each, and all six are measured on the original test set.
 """
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, final
 
-from notbugs.audits import Proportion, default_attacks, predictions, surviving
+from notbugs.audits import Proportion, default_attacks
 from notbugs.data.labeled import LabeledImages
 from notbugs.execution import Watch
-from notbugs.expectations import closed_forms, det_closed_forms, measure_name
+from notbugs.expectations import closed_forms, det_closed_forms
 from notbugs.features import Builder
-from notbugs.jobs import Job, build_job, built_data, model_spec, train_job, trained_model
-from notbugs.models import ImageClassifier, model_digest
-from notbugs.progress import Progress, silent
+from notbugs.jobs import Job, build_job, built_data, model_spec, test_job, train_job, trained_model
+from notbugs.models import ImageClassifier
+from notbugs.progress import silent
 from notbugs.runs import Run, open_run
 from notbugs.seeds import derived_seed
 from notbugs.threats import Threat
@@ -174,42 +173,16 @@ class Stages:
 
     def tested(self, name: str) -> Run:
         """The model `name`, measured on the test set."""
-        model = self._trained(name)
-        described = {
-            "command": "test",
-            "model": model_digest(model),
-            "test": self.test.digest,
-            "attacks": [str(attack) for t in budgets(self.study) for attack in default_attacks(t)],
-            "steps": self.study.attack_steps,
-            "tested": self.study.tested,
-            "seed": self.seed,
-            "precision": self.precision,
-        }
-        run = open_run(self.run.path, f"test_{name}", described)
-        if run.is_done:
-            return run
-        started = time.monotonic()
-        measured = _measure(
-            model,
+        study = self.study
+        return test_job(
+            self._job(f"test {name}", "tests"),
+            f"test_{name}",
+            self._trained(name),
             self.test,
-            self.study,
-            seed=self.seed,
-            precision=self.precision,
-            progress=self.watch(f"test {name}"),
+            budgets=budgets(study),
+            attack_steps=study.attack_steps,
+            tested=study.tested,
         )
-        run.finish(
-            {
-                "command": "test",
-                "config": described,
-                "metrics": {measure: value.value for measure, value in measured.items()},
-                "intervals": {measure: value.interval for measure, value in measured.items()},
-                "counts": {measure: [value.count, value.n] for measure, value in measured.items()},
-                "flags": [],
-                "seconds": round(time.monotonic() - started, 1),
-                "device": str(self.data.images.device),
-            }
-        )
-        return run
 
     def _trained(self, name: str) -> ImageClassifier:
         return trained_model(self.model(name), self.data.images.device)
@@ -223,40 +196,6 @@ class Stages:
 def budgets(study: Study) -> tuple[Threat, Threat]:
     """Half the budget, and the budget."""
     return study.threat.scaled(0.5), study.threat
-
-
-def _measure(
-    model: ImageClassifier,
-    test: LabeledImages,
-    study: Study,
-    *,
-    seed: int,
-    precision: str,
-    progress: Progress,
-) -> dict[str, Proportion]:
-    predicted = predictions(model, test.images)
-    n = len(test)
-    values = {"clean": Proportion(int((predicted == test.labels).sum()), n)}
-    part = test.first(study.tested)
-    standing = predicted[: len(part)] == part.labels
-    # In rising order: what falls within eps / 2 has fallen within eps.
-    for threat in budgets(study):
-        standing, _ = surviving(
-            model,
-            part,
-            standing,
-            attacks=default_attacks(threat, steps=study.attack_steps),
-            seed=seed,
-            precision=precision,
-            progress=progress,
-        )
-        values[measure_name(threat)] = Proportion(int(standing.sum()), len(part))
-    values["relabelled"] = Proportion(int((predicted == (test.labels + 1) % test.classes).sum()), n)
-    for feature in ("robust", "nonrobust"):
-        planted = test.columns.get(f"{feature}_class")
-        if planted is not None:
-            values[f"follows_{feature}"] = Proportion(int((predicted == planted).sum()), n)
-    return values
 
 
 def flags(measured: Mapping[str, Proportion], stages: Mapping[str, Run]) -> list[dict[str, Any]]:

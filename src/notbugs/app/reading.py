@@ -6,15 +6,18 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from notbugs.app.cli import app
-from notbugs.app.options import DEFAULT, Common
+from notbugs.app.options import DEFAULT, Common, DataRoot
 from notbugs.errors import NotbugsError
 
 
 @app.command
-def report(*runs: Annotated[Path, Parameter(help="Run directories.")]) -> None:
+def report(
+    *runs: Annotated[Path, Parameter(help="Run directories.")],
+    data_root: DataRoot = None,
+) -> None:
     """Rebuild report.html from what the run directories hold.
 
-    Example: notbugs report runs/planted-0123456789
+    Example: notbugs report runs/dog-vs-cat-0123456789 --data-root data/cifar10
     """
     from notbugs.app.report import write_report
     from notbugs.runs import Run
@@ -24,7 +27,7 @@ def report(*runs: Annotated[Path, Parameter(help="Run directories.")]) -> None:
     for path in runs:
         if not path.is_dir():
             raise NotbugsError(f"{path} is not a run directory")
-        print(write_report(Run(path)))  # noqa: T201
+        print(write_report(Run(path), data_root=data_root))  # noqa: T201
 
 
 @app.command

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -35,17 +36,18 @@ def repeat_command(result: Mapping[str, Any]) -> str:
     return " ".join(command)
 
 
-def reload_originals(run: Run) -> LabeledImages | None:
+def reload_originals(run: Run, data_root: Path | None = None) -> LabeledImages | None:
     """The images that the run started from, if they can be had without a download and are the same ones."""
     config = run.config
     data = config.get("data", {})
     source = config.get("study", {}).get("source") or data.get("name", "")
-    if not re.match(r"(planted|planted-spurious|digits)$|(folder|parquet|built):", source):
+    is_local = re.match(r"(planted|planted-spurious|digits)$|(folder|parquet|built):", source)
+    if not is_local and data_root is None:
         return None
     # A stage of a study has a seed of its own; the images were then drawn by the study's, 0 unless asked otherwise.
     for seed in dict.fromkeys((config.get("seed", 0), 0)):
         try:
-            found = load(source, seed=seed)
+            found = load(source, root=data_root, seed=seed)
         except NotbugsError:
             return None
         if found.digest == data.get("digest"):

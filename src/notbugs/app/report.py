@@ -33,15 +33,16 @@ from notbugs.runs import Run
 _KEYS = {"robust": "d_r", "nonrobust": "d_nr", "rand": "d_rand", "det": "d_det"}
 
 
-def write_report(run: Run, *, originals: LabeledImages | None = None) -> Path:
+def write_report(run: Run, *, originals: LabeledImages | None = None, data_root: Path | None = None) -> Path:
     """Write `report.html` into a finished run directory, from what lies there.
 
     `originals` are the images that a study or build started from, shown beside what was made of them. Without
-    them they are made again where that needs no download, or left out. Raises NotbugsError if the run is unfinished.
+    them they are loaded again where that needs no download (`data_root`: local Parquet files), or left out. Raises
+    NotbugsError if the run is unfinished.
     """
     result = run.result
     if originals is None or originals.digest != _digest_of_data(run):
-        originals = reload_originals(run) if result["command"] in ("study", "build") else None
+        originals = reload_originals(run, data_root) if result["command"] in ("study", "build") else None
     page = _study(run, result, originals) if result["command"] == "study" else _single(run, result, originals)
     html = _templates().get_template(page.pop("template")).render(page)
     write_atomically(run.report, html)
@@ -72,7 +73,7 @@ def _study(run: Run, result: dict[str, Any], originals: LabeledImages | None) ->
             ("Test images", _counts_text(rows, measures)),
             ("Seed", str(result["config"]["seed"])),
             ("Device", result["device"]),
-            ("Time", duration(result["seconds"])),
+            ("Time", f"{duration(result['seconds'])}, stages that ran at once added up"),
         ],
         "rows": rows,
         "measures": measures,
@@ -202,15 +203,16 @@ def _attacked_part(rows: Sequence[Row], measures: Sequence[Measure]) -> int | No
 
 
 def _stage_seconds(seconds: Mapping[str, float]) -> list[tuple[str, float]]:
-    order = [stage for key in MODELS for stage in (f"data_{key}", key)]
     known = [
-        (f"{_human(stage)}, {'built' if stage.startswith('data_') else 'trained'}", stage) for stage in order
+        (f"{_human(stage)}, {done}", stage)
+        for key in MODELS
+        for stage, done in ((f"data_{key}", "built"), (key, "trained"), (f"test_{key}", "tested"))
     ]
     return [(name, seconds[stage]) for name, stage in known if stage in seconds]
 
 
 def _human(stage: str) -> str:
-    return MODELS.get(stage) or SETS.get(stage.removeprefix("data_"), stage)
+    return MODELS.get(stage.removeprefix("test_")) or SETS.get(stage.removeprefix("data_"), stage)
 
 
 def _digest_of_data(run: Run) -> str:
