@@ -27,6 +27,7 @@ test: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile
+	$(BIN)/pytest --quiet --doctest-modules src
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.run

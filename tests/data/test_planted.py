@@ -153,6 +153,29 @@ def test_an_unknown_split_is_refused():
         planted("valid")
 
 
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"classes": 1}, "classes must be 2 to 84"),
+        ({"classes": 85}, "classes must be 2 to 84"),
+        ({"image_size": 8}, "classes must be 2 to 0"),
+        ({"p_robust": 1.2}, "p_robust must lie in"),
+        ({"norm_nonrobust": -0.4}, "norm_nonrobust must be positive"),
+        ({"background": 0.5}, "background must lie in"),
+    ],
+)
+def test_an_impossible_truth_is_refused(options, message):
+    with pytest.raises(NotbugsError, match=message):
+        PlantedTruth(**options)
+
+
+def test_features_that_leave_the_box_are_refused():
+    with pytest.raises(NotbugsError, match="choose a smaller norm_robust"):
+        planted("test", count=5, truth=PlantedTruth(norm_robust=60.0))
+    with pytest.raises(NotbugsError, match="count must be positive, got 0"):
+        planted("test", count=0)
+
+
 # The closed forms
 
 

@@ -188,3 +188,8 @@ def test_spec_round_trip():
     spec = ModelSpec(arch="wrn-16-2", classes=7, image_size=64, channels=1, mean=(0.25,), std=(0.5,))
     assert ModelSpec.from_json(spec.to_json()) == spec == ModelSpec.from_dict(spec.to_dict())
     assert hash(spec) == hash(ModelSpec.from_json(spec.to_json()))
+
+
+def test_grey_images_are_not_spread_over_three_channels(images):
+    with pytest.raises(NotbugsError, match="takes 3 channels, the images have 1"):
+        build("convnet", classes=2, seed=0)(images[:, :1])

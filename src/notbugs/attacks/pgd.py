@@ -43,6 +43,8 @@ class PGD:
             raise NotbugsError(
                 f"PGD needs steps >= 1 and restarts >= 1, got {self.steps} and {self.restarts}"
             )
+        if self.restarts > 1 and not self.random_start:
+            raise NotbugsError("restarts without random_start repeat the same search: use restarts=1")
         require_positive("step_size", self.step_size)
         if self.loss not in LOSSES:
             raise unknown("loss", self.loss, LOSSES)

@@ -51,6 +51,14 @@ class LabeledImages:
         n = len(self.images)
         if n == 0:
             raise NotbugsError(f"{self.origin.name} has 0 images; nothing can be measured on it")
+        # Also false where there is a NaN.
+        if not (self.images.amin() >= 0 and self.images.amax() <= 1):
+            outside = ~((self.images >= 0) & (self.images <= 1)).flatten(1).all(1)
+            row = int(outside.nonzero()[0])
+            raise NotbugsError(
+                f"{self.origin.name}: image {row} has values outside [0, 1] (or NaN); "
+                "give pixels as they are, divided by 255 and not normalised"
+            )
         for name, column in {"labels": self.labels, **self.columns}.items():
             if len(column) != n:
                 raise NotbugsError(f"{self.origin.name}: {n} images but {len(column)} values of {name}")

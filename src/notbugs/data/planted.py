@@ -15,12 +15,15 @@ from typing import Literal, final
 import torch
 
 from notbugs.data.labeled import LabeledImages, Origin
-from notbugs.errors import NotbugsError
+from notbugs.errors import NotbugsError, require_positive
 from notbugs.hardware import one_thread
 from notbugs.seeds import generator
 from notbugs.tensors import Classifier, Images, Logits
 
 Feature = Literal["robust", "nonrobust", "spurious"]
+
+SHAPES, PATTERNS = (0.5, 3.0), (10.0, 15.0)
+"""The bands of the robust and the non-robust features, in cycles per image."""
 
 
 @final
@@ -44,6 +47,21 @@ class PlantedTruth:
     p_spurious: float = 0.95  # in training; at chance in the test set
     norm_spurious: float = 1.0
     seed: int = 0  # of the features themselves, shared by training and test set
+
+    def __post_init__(self) -> None:
+        for name in ("p_robust", "p_nonrobust", "p_spurious"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise NotbugsError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
+        for name in ("norm_robust", "norm_nonrobust", "norm_spurious"):
+            require_positive(name, getattr(self, name))
+        if not 0 <= self.background < 0.5:
+            raise NotbugsError(f"background must lie in [0, 0.5), got {self.background}")
+        room = min(_dimensions(self.image_size, *band) for band in (SHAPES, PATTERNS))
+        if not 2 <= self.classes <= room:
+            raise NotbugsError(
+                f"classes must be 2 to {room}, the orthogonal features that fit into images of {self.image_size} "
+                f"pixels, got {self.classes}"
+            )
 
     def probability(self, feature: Feature) -> float:
         """How often the feature's class is the label (in the training set, for the spurious one)."""
@@ -80,8 +98,8 @@ class PlantedTruth:
 
     @cached_property
     def _directions(self) -> dict[str, torch.Tensor]:
-        shapes = self._band("shapes", 0.5, 3.0)
-        patterns = self._band("patterns", 10.0, 15.0)
+        shapes = self._band("shapes", *SHAPES)
+        patterns = self._band("patterns", *PATTERNS)
         known = {"robust": shapes, "nonrobust": patterns}
         if self.spurious:
             known["spurious"] = self._tags(torch.cat([shapes, patterns]))
@@ -143,7 +161,9 @@ def planted(
     if split not in ("train", "test"):
         raise NotbugsError(f"unknown split {split!r} (known: train, test)")
     truth = truth or PlantedTruth(spurious=spurious)
-    count = count or (4000 if split == "train" else 2000)
+    if count is None:
+        count = 4000 if split == "train" else 2000
+    require_positive("count", count)
     draw = generator(seed, "planted", split)
     labels = torch.randint(truth.classes, (count,), generator=draw)
     columns = {
@@ -158,6 +178,10 @@ def planted(
     for feature, classes in features.items():
         foreground += truth.norm(feature) * truth._directions[feature][classes]  # type: ignore[arg-type]
     background = _background(count, truth, draw)
+    if float(foreground.abs().max()) > 0.499:
+        raise NotbugsError(
+            "the planted features leave the box [0, 1]: choose a smaller norm_robust or norm_spurious"
+        )
     images = 0.5 + foreground + background * _room(foreground, background)
     return LabeledImages(
         images=images.view(count, 3, truth.image_size, truth.image_size).contiguous(),
@@ -186,6 +210,13 @@ def _radius(size: int) -> torch.Tensor:
     rows = torch.fft.fftfreq(size, 1 / size, dtype=torch.float64)
     columns = torch.fft.rfftfreq(size, 1 / size, dtype=torch.float64)
     return (rows[:, None] ** 2 + columns[None, :] ** 2).sqrt()
+
+
+def _dimensions(size: int, low: float, high: float) -> int:
+    """How many linearly independent colour images have their frequencies in [low, high]."""
+    line = torch.fft.fftfreq(size, 1 / size, dtype=torch.float64)
+    radius = (line[:, None] ** 2 + line[None, :] ** 2).sqrt()
+    return 3 * int(((radius >= low) & (radius <= high)).sum())
 
 
 def _agreeing(labels: torch.Tensor, p: float, classes: int, draw: torch.Generator) -> torch.Tensor:

@@ -120,7 +120,11 @@ class Normalize(nn.Module):
 
     @no_type_check
     def forward(self, images: Images) -> Images:
-        """Centered and scaled images, same shape."""
+        """Centered and scaled images, same shape. Raises NotbugsError if the channels are not the model's."""
+        if images.shape[1] != self.mean.shape[1]:  # one channel would be spread over three without a word
+            raise NotbugsError(
+                f"the model takes {self.mean.shape[1]} channels, the images have {images.shape[1]}"
+            )
         return ((images - self.mean) / self.std).type_as(self.mean)
 
 

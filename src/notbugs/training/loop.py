@@ -13,7 +13,7 @@ from torch.nn import functional
 from notbugs.data.labeled import LabeledImages
 from notbugs.errors import NotbugsError
 from notbugs.hardware import choose_precision
-from notbugs.models import ImageClassifier
+from notbugs.models import ImageClassifier, model_digest
 from notbugs.models.folding import FoldedClassifier, autocast_context
 from notbugs.progress import Progress, silent
 from notbugs.seeds import generator
@@ -74,7 +74,8 @@ def train(
     average = {}
     if config.average:
         average = {n: t.clone() for n, t in model.state_dict().items() if t.is_floating_point()}
-    identity = hashlib.sha256(f"{data.digest} {model.spec} {config} {seed}".encode()).hexdigest()
+    parts = (model_digest(model), model.spec, data.digest, validation and validation.digest, config, seed)
+    identity = hashlib.sha256(" ".join(map(str, parts)).encode()).hexdigest()
     history: tuple[EpochMetrics, ...] = ()
     if checkpoint and (found := read_checkpoint(checkpoint, identity=identity)):
         load_training_state(found.tensors, model, optimizer, average)

@@ -1,0 +1,37 @@
+"""Labelled images refuse what would be wrong without a word."""
+
+import pytest
+import torch
+
+from notbugs.data.labeled import LabeledImages, Origin
+from notbugs.errors import NotbugsError
+
+
+def labeled(images, labels, **columns):
+    return LabeledImages(
+        images=images, labels=labels, class_names=("a", "b"), origin=Origin(name="mine"), columns=columns
+    )
+
+
+@pytest.mark.parametrize("value", [-0.01, 1.01, 255.0, float("nan"), float("inf")])
+def test_pixels_outside_the_box_are_refused(value):
+    images = torch.full((3, 3, 4, 4), 0.5)
+    images[1, 2, 0, 0] = value
+    with pytest.raises(NotbugsError, match=r"mine: image 1 has values outside \[0, 1\]"):
+        labeled(images, torch.tensor([0, 1, 0]))
+
+
+def test_a_label_out_of_range_is_refused():
+    with pytest.raises(NotbugsError, match="row 1 has label 2, expected 0 to 1 for 2 classes"):
+        labeled(torch.zeros(2, 3, 4, 4), torch.tensor([0, 2]))
+
+
+def test_columns_of_another_length_are_refused():
+    with pytest.raises(NotbugsError, match="2 images but 3 values of index"):
+        labeled(torch.zeros(2, 3, 4, 4), torch.tensor([0, 1]), index=torch.arange(3))
+
+
+def test_a_digest_is_of_the_content():
+    first = labeled(torch.zeros(2, 3, 4, 4), torch.tensor([0, 1]))
+    assert first.digest == labeled(torch.zeros(2, 3, 4, 4), torch.tensor([0, 1])).digest
+    assert first.digest != first.relabeled(torch.tensor([1, 1])).digest
