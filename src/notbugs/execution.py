@@ -6,8 +6,9 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
+from multiprocessing.pool import AsyncResult
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +38,14 @@ def map_shards(
     return paths
 
 
-def side_by_side(tasks: Sequence[Task], *, workers: int, watch: Watch) -> None:
-    """Run tasks that do not need each other in `workers` processes, each with its share of the threads.
+def side_by_side(
+    tasks: Mapping[str, Task], *, after: Mapping[str, Collection[str]], workers: int, watch: Watch
+) -> None:
+    """Run tasks in `workers` processes, each with its share of the threads; `after` names what a task waits for.
 
-    A small network on a CPU gains little from a second thread, and loses much when something else wants the core;
-    a second process gains nearly all. Tasks are told apart by what they write: run directories, nothing is
-    returned. The first error ends all of them and is raised here.
+    Of those that can begin, the first in order begins. A small network on a CPU gains little from a second thread,
+    and loses much when something else wants the core; a second process gains nearly all. Tasks are told apart by
+    what they write: run directories, nothing is returned. The first error ends all of them and is raised here.
     """
     context = multiprocessing.get_context("spawn")
     messages = context.Queue()
@@ -56,12 +59,18 @@ def side_by_side(tasks: Sequence[Task], *, workers: int, watch: Watch) -> None:
                 reports.setdefault(stage, watch(stage))(done, total, note)
 
     with context.Pool(workers, initializer=_begin, initargs=(messages, threads)) as pool:
-        running = [pool.apply_async(task, (_report,)) for task in tasks]
-        while running:
+        waiting = dict(tasks)
+        running: dict[str, AsyncResult[None]] = {}
+        while waiting or running:
+            unfinished = {*waiting, *running}
+            ready = [name for name in waiting if unfinished.isdisjoint(after.get(name, ()))]
+            for name in ready[: workers - len(running)]:
+                running[name] = pool.apply_async(waiting.pop(name), (_report,))
+            if not running:
+                raise ValueError(f"tasks that wait for each other: {sorted(waiting)}")
             pass_on(0.1)
-            for one in [one for one in running if one.ready()]:
-                one.get()
-                running.remove(one)
+            for name in [name for name, one in running.items() if one.ready()]:
+                running.pop(name).get()
         pass_on(0.1)
 
 

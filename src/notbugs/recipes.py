@@ -93,25 +93,33 @@ def digits() -> Study:
 
 
 def dog_vs_cat() -> Study:
-    """`notbugs study dog-vs-cat`: the talk's experiment on CIFAR-10, every training image under the wrong label."""
+    """`notbugs study dog-vs-cat`: the talk's experiment on CIFAR-10, every training image under the wrong label.
+
+    About 12 minutes on 2 cores. Expect the D_det student near 0.68 on the true labels of the test set, though it
+    never saw a right one, the D_R student well above the standard model at eps / 2, and the D_NR student not.
+    """
     threat = L2(0.5)
-    push = targeted_attack(L2(1.0), steps=20, step_size=0.125)
+    # A longer training at a lower rate: with all labels wrong the network first learns the misleading robust
+    # features, and the sound ones late.
+    slow = replace(FAST, epochs=28, lr=0.05, weight_decay=5e-3)
     match = MatchEmbeddings(steps=40, step_size=0.25)
     return Study(
         name="dog-vs-cat",
         source="cifar10:cat,dog",
-        arch="wrn-10-2",
+        arch="convnet-64-128-128-128",
         threat=threat,
         standard=FAST,
-        robust=replace(FAST, epochs=10).against(training_attack(threat, steps=2, step_size=0.35)),
+        robust=FAST.against(training_attack(threat, steps=2, step_size=0.35)),
         student=FAST,
-        students={"d_det": replace(FAST, weight_decay=5e-3)},
+        students={"d_det": slow},
         builders={
             "d_r": match,
             "d_nr": replace(match, kind="nonrobust"),
-            "d_det": PushToTarget(kind="det", attack=push, targets="next"),
+            "d_det": PushToTarget(
+                kind="det", attack=targeted_attack(L2(2.0), steps=20, step_size=0.25), targets="next"
+            ),
         },
-        minutes="20",
+        minutes="12",
         published={"d_det.clean": 0.78},
         published_in="A. Madry, Are All Features Created Equal? (talk); no hyperparameters are known",
     )
@@ -125,10 +133,13 @@ def photographs() -> Study:
         base,
         name="photographs",
         source="",
+        arch="wrn-10-2",
+        standard=FAST,
         builders=builders(match, targeted_attack(base.threat, steps=20, step_size=0.1)),
         students={},
         published={},
         published_in="",
+        minutes="20",
     )
 
 

@@ -77,11 +77,15 @@ def _prepare(study: "Study", data_root: Path | None, common: Common, watch: "Wat
     from notbugs.study import TEACHERS
 
     work = partial(_stage, study, data_root, common)
+    trained = {
+        name: partial(work, "model", name) for name in reversed(TEACHERS)
+    }  # the robust one takes longest
+    # A student's task is its whole chain: build, train, test; the teachers' own tests fill the gaps.
+    tested = {f"test {name}": partial(work, "tested", name) for name in (*study.builders, *TEACHERS)}
+    after = {f"test {name}": [study.built_with(name)] for name in study.builders}
+    after |= {f"test {name}": [name] for name in TEACHERS}
     workers = min(os.cpu_count() or 1, max(len(TEACHERS), len(study.builders)))
-    side_by_side([partial(work, "model", name) for name in TEACHERS], workers=min(2, workers), watch=watch)
-    # The long chains first: build, train, test; the teachers' own tests fill the gaps.
-    tests = [partial(work, "tested", name) for name in (*study.builders, *TEACHERS)]
-    side_by_side(tests, workers=workers, watch=watch)
+    side_by_side({**trained, **tested}, after=after, workers=workers, watch=watch)
 
 
 def _stage(

@@ -1,0 +1,56 @@
+"""Tasks side by side: their order, their errors, their reports."""
+
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from notbugs.errors import NotbugsError
+from notbugs.execution import Watch, side_by_side
+from notbugs.progress import Progress, silent
+
+
+def note(directory: Path, name: str, watch: Watch) -> None:
+    """A task: it writes when it began and when it ended."""
+    watch(name)(1, 2, "begun")
+    began = time.monotonic()
+    time.sleep(0.2)
+    (directory / name).write_text(f"{began} {time.monotonic()}")
+
+
+def refuse(watch: Watch) -> None:
+    raise NotbugsError("this cannot be done")
+
+
+def times(directory: Path, name: str) -> tuple[float, float]:
+    began, ended = (directory / name).read_text().split()
+    return float(began), float(ended)
+
+
+def test_a_task_begins_when_what_it_needs_is_done(tmp_path: Path) -> None:
+    reports: list[tuple[str, int]] = []
+
+    def watch(stage: str) -> Progress:
+        return lambda done, total, note: reports.append((stage, done))
+
+    tasks = {name: partial(note, tmp_path, name) for name in ("last", "first", "free", "second")}
+    after = {"last": ["first", "second"], "second": ["first"]}
+    side_by_side(tasks, after=after, workers=2, watch=watch)
+    assert times(tmp_path, "first")[1] <= times(tmp_path, "second")[0]
+    assert times(tmp_path, "second")[1] <= times(tmp_path, "last")[0]
+    assert times(tmp_path, "free")[0] < times(tmp_path, "second")[0]
+    assert sorted(reports) == sorted((name, 1) for name in tasks)
+
+
+def test_the_error_of_a_task_is_raised_here(tmp_path: Path) -> None:
+    tasks = {"wrong": refuse, "never": partial(note, tmp_path, "never")}
+    with pytest.raises(NotbugsError, match="this cannot be done"):
+        side_by_side(tasks, after={"never": ["wrong"]}, workers=2, watch=lambda stage: silent)
+    assert not (tmp_path / "never").exists()
+
+
+def test_tasks_that_wait_for_each_other_are_refused(tmp_path: Path) -> None:
+    tasks = {name: partial(note, tmp_path, name) for name in ("a", "b")}
+    with pytest.raises(ValueError, match="wait for each other"):
+        side_by_side(tasks, after={"a": ["b"], "b": ["a"]}, workers=2, watch=lambda stage: silent)
