@@ -1,5 +1,6 @@
 """Tasks side by side: their order, their errors, their reports."""
 
+import os
 import time
 from functools import partial
 from pathlib import Path
@@ -13,14 +14,20 @@ from notbugs.progress import Progress, silent
 
 def note(directory: Path, name: str, watch: Watch) -> None:
     """A task: it writes when it began and when it ended."""
-    watch(name)(1, 2, "begun")
+    report = watch(name)
+    report(1, 2, "begun")
     began = time.monotonic()
     time.sleep(0.2)
     (directory / name).write_text(f"{began} {time.monotonic()}")
+    report(2, 2, "ended")
 
 
 def refuse(watch: Watch) -> None:
     raise NotbugsError("this cannot be done")
+
+
+def die(watch: Watch) -> None:
+    os._exit(9)  # as the kernel does to a process that took too much memory
 
 
 def times(directory: Path, name: str) -> tuple[float, float]:
@@ -30,8 +37,10 @@ def times(directory: Path, name: str) -> tuple[float, float]:
 
 def test_a_task_begins_when_what_it_needs_is_done(tmp_path: Path) -> None:
     reports: list[tuple[str, int]] = []
+    watched: list[str] = []
 
     def watch(stage: str) -> Progress:
+        watched.append(stage)
         return lambda done, total, note: reports.append((stage, done))
 
     tasks = {name: partial(note, tmp_path, name) for name in ("last", "first", "free", "second")}
@@ -40,7 +49,8 @@ def test_a_task_begins_when_what_it_needs_is_done(tmp_path: Path) -> None:
     assert times(tmp_path, "first")[1] <= times(tmp_path, "second")[0]
     assert times(tmp_path, "second")[1] <= times(tmp_path, "last")[0]
     assert times(tmp_path, "free")[0] < times(tmp_path, "second")[0]
-    assert sorted(reports) == sorted((name, 1) for name in tasks)
+    assert sorted(reports) == sorted((name, done) for name in tasks for done in (1, 2))
+    assert sorted(watched) == sorted(tasks)  # one bar a stage
 
 
 def test_the_error_of_a_task_is_raised_here(tmp_path: Path) -> None:
@@ -54,3 +64,9 @@ def test_tasks_that_wait_for_each_other_are_refused(tmp_path: Path) -> None:
     tasks = {name: partial(note, tmp_path, name) for name in ("a", "b")}
     with pytest.raises(ValueError, match="wait for each other"):
         side_by_side(tasks, after={"a": ["b"], "b": ["a"]}, workers=2, watch=lambda stage: silent)
+
+
+def test_a_killed_worker_is_an_error_and_not_an_endless_wait(tmp_path: Path) -> None:
+    tasks = {"killed": die, "other": partial(note, tmp_path, "other")}
+    with pytest.raises(NotbugsError, match="a worker process was killed"):
+        side_by_side(tasks, after={}, workers=2, watch=lambda stage: silent)

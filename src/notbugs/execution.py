@@ -5,10 +5,11 @@ import os
 import queue
 import signal
 import threading
-import time
 from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
-from multiprocessing.pool import AsyncResult
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import torch
 
 from notbugs.data.labeled import LabeledImages
 from notbugs.data.shards import shard_path, write_shard
+from notbugs.errors import NotbugsError
 from notbugs.hardware import keep_freed_memory
 from notbugs.progress import Progress, silent
 
@@ -49,6 +51,9 @@ def side_by_side(
     """
     context = multiprocessing.get_context("spawn")
     messages = context.Queue()
+    wanted, unwanted = context.Pipe(
+        duplex=False
+    )  # its closing, by us or by our death, tells the workers to end
     threads = max(1, torch.get_num_threads() // workers)
     reports: dict[str, Progress] = {}
 
@@ -56,40 +61,49 @@ def side_by_side(
         with suppress(queue.Empty):
             while True:
                 stage, done, total, note = messages.get(timeout=wait)
-                reports.setdefault(stage, watch(stage))(done, total, note)
+                if stage not in reports:
+                    reports[stage] = watch(stage)
+                reports[stage](done, total, note)
 
-    with context.Pool(workers, initializer=_begin, initargs=(messages, threads)) as pool:
+    with ProcessPoolExecutor(workers, context, _begin, (messages, wanted, threads)) as pool:
         waiting = dict(tasks)
-        running: dict[str, AsyncResult[None]] = {}
-        while waiting or running:
-            unfinished = {*waiting, *running}
-            ready = [name for name in waiting if unfinished.isdisjoint(after.get(name, ()))]
-            for name in ready[: workers - len(running)]:
-                running[name] = pool.apply_async(waiting.pop(name), (_report,))
-            if not running:
-                raise ValueError(f"tasks that wait for each other: {sorted(waiting)}")
-            pass_on(0.1)
-            for name in [name for name, one in running.items() if one.ready()]:
-                running.pop(name).get()
+        running: dict[str, Future[None]] = {}
+        try:
+            while waiting or running:
+                unfinished = {*waiting, *running}
+                ready = [name for name in waiting if unfinished.isdisjoint(after.get(name, ()))]
+                for name in ready[: workers - len(running)]:
+                    running[name] = pool.submit(waiting.pop(name), _report)
+                if not running:
+                    raise ValueError(f"tasks that wait for each other: {sorted(waiting)}")
+                pass_on(0.1)
+                for name in [name for name, one in running.items() if one.done()]:
+                    running.pop(name).result()
+        except BrokenProcessPool as error:
+            raise NotbugsError(
+                "a worker process was killed, most likely because memory ran out; the same command goes on where "
+                "it was"
+            ) from error
+        finally:
+            unwanted.close()  # also after an error or Ctrl-C: nobody waits for work that nobody wants
         pass_on(0.1)
 
 
 _messages: Any = None
 
 
-def _begin(messages: Any, threads: int) -> None:
+def _begin(messages: Any, wanted: Connection, threads: int) -> None:
     """What a worker does first: one channel home, its threads, and an end with its parent's."""
     global _messages
     _messages = messages
     torch.set_num_threads(threads)
     keep_freed_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told, and ends its workers
-    parent = os.getppid()
 
     def follow() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)  # killed outright, the parent could not; work left behind would run beside its repetition
+        with suppress(EOFError, OSError):
+            wanted.recv_bytes()
+        os._exit(1)  # work left behind would run beside its own repetition
 
     threading.Thread(target=follow, daemon=True).start()
 
