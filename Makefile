@@ -30,7 +30,7 @@ test: $(VENV)/.installed-test
 	$(BIN)/pytest --quiet --doctest-modules src
 
 bench: $(VENV)/.installed
-	$(BIN)/python -m benchmarks.run
+	$(BIN)/python -m benchmarks.run $(if $(DATA_ROOT),--data-root $(DATA_ROOT))
 
 clean:
 	rm -rf $(VENV) build dist

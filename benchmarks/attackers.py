@@ -26,16 +26,12 @@ def _batches(images: torch.Tensor, labels: torch.Tensor, task: Task) -> zip:
     return zip(images.split(task.batch_size), labels.split(task.batch_size), strict=True)
 
 
-HAIR = 2**-6
-"""Margins below this share of the largest logit are within what bfloat16 and float32 can disagree on."""
-
-
 def ours(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, task: Task) -> torch.Tensor:
-    """notbugs: folded model in the fast format, fooled images leave the batch, all are verified in float32 on the
-    model itself, and those that stand there by a hair are searched again in float32.
+    """notbugs as its audits search: folded model in the fast format, fooled images leave the batch, and what float32
+    may see otherwise is searched again in float32.
     """
-    from notbugs.attacks.objectives import margin
     from notbugs.attacks.pgd import PGD
+    from notbugs.audits import search
     from notbugs.hardware import choose_precision
     from notbugs.models.folding import fast_view
     from notbugs.threats import L2
@@ -47,16 +43,11 @@ def ours(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, task: Tas
         random_start=False,
         stop_when_fooled=True,
     )
-    fast, exact = fast_view(model, choose_precision("auto", images.device)), fast_view(model, torch.float32)
+    fast = fast_view(model, choose_precision("auto", images.device))
     draw = torch.Generator(device=images.device).manual_seed(0)
-    found = torch.cat([attack(fast, x, y, generator=draw) for x, y in _batches(images, labels, task)])
-    with torch.no_grad():
-        logits = torch.cat([model(part) for part in found.split(task.batch_size)])
-    lead = -margin(logits, labels)
-    by_a_hair = (lead >= 0) & (lead <= HAIR * logits.abs().amax(1))
-    for rows in by_a_hair.nonzero()[:, 0].split(task.batch_size):
-        found[rows] = attack(exact, images[rows], labels[rows], generator=draw)
-    return found
+    return torch.cat(
+        [search(attack, model, x, y, fast=fast, generator=draw) for x, y in _batches(images, labels, task)]
+    )
 
 
 def _plain_loop(

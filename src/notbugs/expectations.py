@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from notbugs.audits import measure_name
 from notbugs.data.labeled import LabeledImages
-from notbugs.data.planted import Feature, truth_of
-from notbugs.threats import Threat
+from notbugs.data.planted import Feature, PlantedTruth, truth_of
+from notbugs.threats import L2, Threat
 
 FOLLOWS: dict[str, Feature] = {
     "robust": "robust", "d_r": "robust", "d_nr": "nonrobust", "d_rand": "nonrobust",
@@ -15,8 +15,8 @@ FOLLOWS: dict[str, Feature] = {
 
 def closed_forms(test: LabeledImages, budgets: Sequence[Threat]) -> dict[str, float]:
     """Metric name -> what the classifier of the right feature alone scores, clean and under each L2 budget."""
-    truth = truth_of(test)
-    if truth is None:
+    truth = _truth_about(test)
+    if truth is None or not all(isinstance(threat, L2) for threat in budgets):
         return {}
     # The standard model sees both; the non-robust feature is the better witness and decides where they differ.
     seen: dict[str, Feature] = {**FOLLOWS, "standard": "nonrobust"}
@@ -34,7 +34,7 @@ def det_closed_forms(test: LabeledImages) -> dict[str, tuple[float, float]]:
     Under the label y + 1 the pattern was moved to y + 1 and is learned as it is, the shape stayed at y and is
     learned one class on. A network mixes the two, and lies between.
     """
-    truth = truth_of(test)
+    truth = _truth_about(test)
     if truth is None:
         return {}
     pattern = truth.accuracy_of("nonrobust"), truth.shifted_accuracy_of("nonrobust", learned_shift=0)
@@ -44,3 +44,9 @@ def det_closed_forms(test: LabeledImages) -> dict[str, tuple[float, float]]:
         "d_det.clean": (min(pattern[0], shape[0]), max(pattern[0], shape[0])),
         "d_det.relabelled": (min(pattern[1], shape[1]), max(pattern[1], shape[1])),
     }
+
+
+def _truth_about(test: LabeledImages) -> PlantedTruth | None:
+    """The truth, where the two features are all that the label can be read from: a third is as good a witness."""
+    truth = truth_of(test)
+    return None if truth is None or truth.spurious else truth

@@ -36,8 +36,8 @@ def builders(match: MatchEmbeddings, push: PGD) -> dict[str, Builder]:
     return {
         "d_r": replace(match, kind="robust"),
         "d_nr": replace(match, kind="nonrobust"),
-        "d_rand": PushToTarget(kind="rand", attack=push, targets="random"),
-        "d_det": PushToTarget(kind="det", attack=push, targets="next"),
+        "d_rand": PushToTarget(attack=push, targets="random"),
+        "d_det": PushToTarget(attack=push, targets="next"),
     }
 
 
@@ -115,9 +115,7 @@ def dog_vs_cat() -> Study:
         builders={
             "d_r": match,
             "d_nr": replace(match, kind="nonrobust"),
-            "d_det": PushToTarget(
-                kind="det", attack=targeted_attack(L2(2.0), steps=20, step_size=0.25), targets="next"
-            ),
+            "d_det": PushToTarget(attack=targeted_attack(L2(2.0), steps=20, step_size=0.25), targets="next"),
         },
         minutes="12",
         published={"d_det.clean": 0.78},

@@ -1,11 +1,13 @@
 """Planted data: what is said to be in the images is in them, and the closed forms hold under attack."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from notbugs.attacks.pgd import PGD
+from notbugs.data.labeled import Origin
 from notbugs.data.planted import PlantedTruth, planted, truth_of
 from notbugs.errors import NotbugsError
 from notbugs.seeds import generator
@@ -145,7 +147,9 @@ def test_the_truth_is_known_of_planted_data_only(train, tagged):
     assert truth_of(train) == PLAIN
     assert truth_of(tagged) == TAGGED
     other = planted("test", count=10, truth=PlantedTruth(classes=3, p_robust=0.5))
-    assert other.classes == 3
+    assert truth_of(other) == PlantedTruth(classes=3, p_robust=0.5)
+    photographs = replace(other, origin=Origin(name="planted"))
+    assert truth_of(photographs) is None
 
 
 def test_an_unknown_split_is_refused():

@@ -102,7 +102,7 @@ def build(
     """
     from notbugs.app.progress import watching
     from notbugs.app.report import write_report
-    from notbugs.features import Builder, MatchEmbeddings, PushToTarget
+    from notbugs.features import Builder, MatchEmbeddings, PushToTarget, Targets
     from notbugs.jobs import build_job
     from notbugs.recipes import targeted_attack
     from notbugs.runs import load_classifier
@@ -123,9 +123,8 @@ def build(
         push = targeted_attack(
             parse_threat(threat), steps=100 if steps is None else steps, step_size=step_size
         )
-        builder = PushToTarget(
-            kind=kind, attack=replace(push, keep=keep), targets="random" if kind == "rand" else "next"
-        )
+        targets: Targets = "random" if kind == "rand" else "next"
+        builder = PushToTarget(attack=replace(push, keep=keep), targets=targets)
     classifier = load_classifier(model)
     images = load_images(data, data_root, common, split=split)
     with watching(quiet=common.quiet) as watch:

@@ -1,6 +1,13 @@
 """(model, data) -> a frozen result that carries its threat, its attacks, its n and its interval."""
 
-from notbugs.audits.adversarial import AdversarialAudit, audit, default_attacks, predictions, surviving
+from notbugs.audits.adversarial import (
+    AdversarialAudit,
+    audit,
+    default_attacks,
+    predictions,
+    search,
+    surviving,
+)
 from notbugs.audits.measures import measure, measure_name
 from notbugs.audits.proportion import Proportion
 
@@ -12,5 +19,6 @@ __all__ = [
     "measure",
     "measure_name",
     "predictions",
+    "search",
     "surviving",
 ]

@@ -7,6 +7,7 @@ from typing import Any, final
 import torch
 
 from notbugs.attacks import PGD, Attack
+from notbugs.attacks.objectives import margin
 from notbugs.audits.proportion import Proportion
 from notbugs.data.labeled import LabeledImages
 from notbugs.errors import NotbugsError
@@ -51,7 +52,7 @@ class AdversarialAudit:
                 "n": self.clean.n,
             },
             "intervals": {"clean_accuracy": self.clean.interval, "robust_accuracy": self.robust.interval},
-            "felled": dict(zip(self.attacks, self.felled, strict=True)),
+            "felled": [list(pair) for pair in zip(self.attacks, self.felled, strict=True)],
             "flags": [],
         }
 
@@ -98,8 +99,8 @@ def audit(
     with frozen(model):
         right = predictions(model, data.images) == data.labels
         standing, felled = surviving(
-            model, data, right, attacks=attacks, seed=seed, batch_size=batch_size, precision=precision,
-            progress=progress,
+            model, data, right, threat=threat, attacks=attacks, seed=seed, batch_size=batch_size,
+            precision=precision, progress=progress,
         )  # fmt: skip
     return AdversarialAudit(
         threat=threat,
@@ -116,15 +117,19 @@ def surviving(
     data: LabeledImages,
     standing: Mask,
     *,
+    threat: Threat,
     attacks: Sequence[Attack],
     seed: int,
     batch_size: int | None = None,
     precision: str = "auto",
     progress: Progress = silent,
 ) -> tuple[Mask, tuple[int, ...]]:
-    """Which of the `standing` images no attack fells, and how many fell to each attack."""
+    """Which of the `standing` images no attack fells within `threat`, and how many fell to each attack.
+
+    An attack's own idea of its threat is not asked: only ball, box and prediction, in float32, count.
+    """
     device = data.images.device
-    searched = fast_view(model, choose_precision(precision, device))
+    fast = fast_view(model, choose_precision(precision, device))
     batch_size = batch_size or (128 if device.type == "cpu" else 1000)
     standing, felled = standing.clone(), []
     for number, attack in enumerate(attacks):
@@ -133,36 +138,43 @@ def surviving(
         for index, rows in enumerate(batches):
             images, labels = data.images[rows], data.labels[rows]
             draw = generator(seed, "audit", number, index, device=device)
-            fell = _falls(attack, searched, model, images, labels, draw)
+            found = search(attack, model, images, labels, fast=fast, generator=draw)
+            fell = threat.contains(found, images) & (predictions(model, found) != labels)
             standing[rows[fell]] = False
             progress(number * len(batches) + index + 1, len(attacks) * len(batches), str(attack))
         felled.append(before - int(standing.sum()))
     return standing, tuple(felled)
 
 
-def _falls(
+HAIR = 2**-6
+"""Margins below this share of the largest logit are within what bfloat16 and float32 may disagree on."""
+
+
+def search(
     attack: Attack,
-    searched: Classifier,
     model: Classifier,
     images: Images,
     labels: Labels,
-    draw: torch.Generator,
-) -> Mask:
-    found = attack(searched, images, labels, generator=draw)
-    fell = _verified(attack.threat, model, found, images, labels)
-    # The fast view took some for fooled that the model in float32 does not: those are searched again on it.
-    with torch.no_grad():
-        claimed = searched(found).argmax(1) != labels
-    again = (claimed & ~fell).nonzero()[:, 0]
+    *,
+    fast: Classifier,
+    generator: torch.Generator,
+) -> Images:
+    """What `attack` finds on `fast`, and, where the two may disagree, on the model in float32.
+
+    They may where `fast` takes an image for fooled that the model does not, or where it stands by a hair: an image
+    that left the search at its first success in bfloat16 may lie just before the boundary in float32.
+    """
+    found = attack(fast, images, labels, generator=generator)
+    with torch.no_grad(), frozen(model):
+        logits, claimed = model(found), fast(found).argmax(1) != labels
+    lead = -margin(logits, labels)
+    by_a_hair = lead <= HAIR * logits.abs().amax(1)
+    again = ((lead >= 0) & (claimed | by_a_hair)).nonzero()[:, 0]
     if len(again) > 0:
+        found = found.clone()
         exact = fast_view(model, torch.float32)
-        found = attack(exact, images[again], labels[again], generator=draw)
-        fell[again] = _verified(attack.threat, model, found, images[again], labels[again])
-    return fell
-
-
-def _verified(threat: Threat, model: Classifier, found: Images, centers: Images, labels: Labels) -> Mask:
-    return threat.contains(found, centers) & (predictions(model, found) != labels)
+        found[again] = attack(exact, images[again], labels[again], generator=generator)
+    return found
 
 
 @torch.no_grad()

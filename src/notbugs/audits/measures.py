@@ -40,6 +40,7 @@ def measure(
             model,
             part,
             standing,
+            threat=threat,
             attacks=default_attacks(threat, steps=attack_steps),
             seed=seed,
             precision=precision,

@@ -7,8 +7,7 @@ that the inner products with u (v) give r (n) exactly, and truth about attacks i
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Literal, final
 
@@ -190,20 +189,16 @@ def planted(
         origin=Origin(
             name="planted-spurious" if truth.spurious else "planted",
             licence="CC0-1.0",
-            recipe={"split": split, "seed": seed, "count": count},
+            recipe={"split": split, "seed": seed, "count": count, "truth": asdict(truth)},
         ),
         columns=columns,
     )
 
 
 def truth_of(data: LabeledImages) -> PlantedTruth | None:
-    """The truth behind a data set that `planted` made with its defaults, or None for any other."""
-    makers: dict[str, Callable[[], PlantedTruth]] = {
-        "planted": PlantedTruth,
-        "planted-spurious": lambda: PlantedTruth(spurious=True),
-    }
-    maker = makers.get(data.origin.name)
-    return maker() if maker else None
+    """The truth behind a data set that `planted` made, or None for any other."""
+    planted_truth = data.origin.recipe.get("truth")
+    return PlantedTruth(**planted_truth) if planted_truth else None
 
 
 def _radius(size: int) -> torch.Tensor:

@@ -10,7 +10,7 @@ from notbugs.features.builder import (
     shard_count,
 )
 from notbugs.features.matching import MatchEmbeddings, robust_dataset
-from notbugs.features.relabeling import PushToTarget, nonrobust_dataset
+from notbugs.features.relabeling import PushToTarget, Targets, nonrobust_dataset
 
 __all__ = [
     "robust_dataset",
@@ -18,6 +18,7 @@ __all__ = [
     "Builder",
     "MatchEmbeddings",
     "PushToTarget",
+    "Targets",
     "build_dataset",
     "build_shard",
     "built_origin",

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from typing import Any, final
 
 import torch
+from torch import nn
 
 from notbugs.data.labeled import LabeledImages, Origin
 from notbugs.data.shards import concatenate
 from notbugs.description import describe
 from notbugs.errors import NotbugsError
 from notbugs.hardware import choose_precision
-from notbugs.models import ImageClassifier, frozen, model_digest
+from notbugs.models import frozen, model_digest
 from notbugs.models.folding import fast_view
 from notbugs.progress import Progress, silent
 from notbugs.seeds import generator
@@ -26,7 +27,7 @@ SHARD_SIZE = 500
 class Source:
     """What a builder works with: the model as it is, its fast view to search on, and the whole data set."""
 
-    model: ImageClassifier
+    model: nn.Module
     searched: Classifier
     data: LabeledImages
 
@@ -53,13 +54,13 @@ def shard_count(data: LabeledImages, shard_size: int = SHARD_SIZE) -> int:
     return -(-len(data) // shard_size)
 
 
-def prepare(model: ImageClassifier, data: LabeledImages, *, precision: str = "auto") -> Source:
+def prepare(model: nn.Module, data: LabeledImages, *, precision: str = "auto") -> Source:
     """Check that model and data fit, and make the view that the search runs on. The device is the data's."""
-    if data.classes != model.spec.classes:
-        raise NotbugsError(
-            f"the model has {model.spec.classes} classes, {data.origin.name} has {data.classes}"
-        )
     model = model.to(data.images.device)
+    with frozen(model), torch.no_grad():
+        classes = model(data.images[:1]).shape[1]
+    if data.classes != classes:
+        raise NotbugsError(f"the model has {classes} classes, {data.origin.name} has {data.classes}")
     return Source(model, fast_view(model, choose_precision(precision, data.images.device)), data)
 
 
@@ -70,7 +71,7 @@ def build_shard(
     data = source.data
     device = data.images.device
     rows = torch.arange(index * shard_size, min((index + 1) * shard_size, len(data)), device=device)
-    draw = generator(seed, "build", builder.kind, index, device=device)
+    draw = generator(seed, "build", index, device=device)
     with frozen(source.model):
         # Parts that suit a CPU's cache; an accelerator takes the shard whole.
         parts = rows.split(125) if device.type == "cpu" else (rows,)
@@ -78,7 +79,7 @@ def build_shard(
     return concatenate(built, origin=built[0].origin)
 
 
-def built_origin(builder: Builder, model: ImageClassifier, data: LabeledImages, *, seed: int) -> Origin:
+def built_origin(builder: Builder, model: nn.Module, data: LabeledImages, *, seed: int) -> Origin:
     """What `origin.json` says of a data set made by `builder`."""
     return Origin(
         name=f"{builder.kind} of {data.origin.name}",
@@ -92,7 +93,7 @@ def built_origin(builder: Builder, model: ImageClassifier, data: LabeledImages, 
 
 def build_dataset(
     builder: Builder,
-    model: ImageClassifier,
+    model: nn.Module,
     data: LabeledImages,
     *,
     seed: int,

@@ -4,16 +4,17 @@ from dataclasses import dataclass
 from typing import Literal, final
 
 import torch
+from torch import nn
 
 from notbugs.attacks import EmbeddingMatch, Keep, projected_ascent
 from notbugs.data.labeled import LabeledImages
 from notbugs.errors import NotbugsError, require_positive
 from notbugs.features.builder import Builder, Source, build_dataset
-from notbugs.models import ImageClassifier
 from notbugs.progress import Progress, silent
 from notbugs.threats import L2
 
 Start = Literal["images", "noise"]
+Kind = Literal["robust", "nonrobust"]
 
 
 @final
@@ -24,7 +25,7 @@ class MatchEmbeddings(Builder):
     of a standard one D_NR.
     """
 
-    kind: str = "robust"
+    kind: Kind = "robust"
     steps: int
     step_size: float
     start: Start = "images"
@@ -37,6 +38,10 @@ class MatchEmbeddings(Builder):
 
     def build(self, source: Source, rows: torch.Tensor, *, generator: torch.Generator) -> LabeledImages:
         data, originals = source.data, source.data.images[rows]
+        if not hasattr(source.model, "embed"):
+            raise NotbugsError(
+                f"{type(source.model).__name__} has no embed(); give it one: wrap(model, image_shape=...)"
+            )
         searched = source.searched
         with torch.no_grad():
             targets = searched.embed(originals)  # type: ignore[attr-defined]
@@ -51,10 +56,10 @@ class MatchEmbeddings(Builder):
             keep=self.keep,
         )
         with torch.no_grad():
-            wanted = source.model.embed(originals)
+            wanted = source.model.embed(originals)  # type: ignore[operator]
             scale = torch.linalg.vector_norm(wanted, dim=1).clamp_min(1e-12)
-            residual = torch.linalg.vector_norm(source.model.embed(images) - wanted, dim=1) / scale
-            before = torch.linalg.vector_norm(source.model.embed(start) - wanted, dim=1) / scale
+            residual = _distance(source.model.embed(images), wanted) / scale  # type: ignore[operator]
+            before = _distance(source.model.embed(start), wanted) / scale  # type: ignore[operator]
         return LabeledImages(
             images=images,
             labels=data.labels[rows],
@@ -93,10 +98,15 @@ class MatchEmbeddings(Builder):
         }
 
 
+def _distance(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    return torch.linalg.vector_norm(first - second, dim=1)
+
+
 def robust_dataset(
-    model: ImageClassifier,
+    model: nn.Module,
     data: LabeledImages,
     *,
+    kind: Kind = "robust",
     steps: int,
     step_size: float,
     seed: int,
@@ -106,11 +116,20 @@ def robust_dataset(
     precision: str = "auto",
     progress: Progress = silent,
 ) -> LabeledImages:
-    """The images that keep only what `model` represents: D_R from a robust model, D_NR from a standard one.
+    """The images that keep only what `model` represents: D_R from a robust model, D_NR (`kind="nonrobust"`, which
+    names the set) from a standard one. The model has an `embed`; `wrap` gives one to any network.
 
     The paper takes 1000 steps of 0.1 on CIFAR-10 (10 000 from noise). Row i of the result is made from row i of
     `data` and keeps its label; column `residual` says how far its embedding is from the original's, relative to
     the original's length. Raises NotbugsError if model and data do not fit.
+
+    >>> from notbugs import build, load
+    >>> data = load("digits").first(20)
+    >>> d_r = robust_dataset(build("convnet", classes=10, seed=0), data, steps=2, step_size=0.5, seed=0)
+    >>> d_r, d_r.labels.equal(data.labels)
+    (LabeledImages(robust of digits: 20 images 3x32x32, 10 classes), True)
     """
-    builder = MatchEmbeddings(steps=steps, step_size=step_size, start=start, relative=relative, keep=keep)
+    builder = MatchEmbeddings(
+        kind=kind, steps=steps, step_size=step_size, start=start, relative=relative, keep=keep
+    )
     return build_dataset(builder, model, data, seed=seed, precision=precision, progress=progress)

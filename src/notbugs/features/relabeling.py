@@ -1,15 +1,15 @@
 """D_rand and D_det: adversarial images under the label that they were pushed to (Ilyas et al. 2019, C.5)."""
 
-from dataclasses import dataclass
-from typing import Literal, final
+from dataclasses import dataclass, field
+from typing import Literal, final, get_args
 
 import torch
+from torch import nn
 
 from notbugs.attacks import PGD
 from notbugs.data.labeled import LabeledImages
-from notbugs.errors import NotbugsError
+from notbugs.errors import NotbugsError, unknown
 from notbugs.features.builder import Builder, Source, build_dataset
-from notbugs.models import ImageClassifier
 from notbugs.progress import Progress, silent
 
 Targets = Literal["random", "next"]
@@ -22,11 +22,14 @@ class PushToTarget(Builder):
     all classes, y among them (`random`: D_rand), or y + 1 (`next`: D_det).
     """
 
-    kind: str = "rand"
     attack: PGD
     targets: Targets
+    kind: str = field(init=False)
 
     def __post_init__(self) -> None:
+        if self.targets not in get_args(Targets):
+            raise unknown("targets", self.targets, get_args(Targets))
+        object.__setattr__(self, "kind", "rand" if self.targets == "random" else "det")
         if not self.attack.targeted:
             raise NotbugsError("relabelling needs a targeted attack: PGD(..., targeted=True)")
 
@@ -65,7 +68,7 @@ class PushToTarget(Builder):
 
 
 def nonrobust_dataset(
-    model: ImageClassifier,
+    model: nn.Module,
     data: LabeledImages,
     *,
     attack: PGD,
@@ -77,8 +80,15 @@ def nonrobust_dataset(
     """Images whose labels only the model's non-robust features explain: D_rand (`random`) or D_det (`next`).
 
     The paper takes targeted PGD in L2 0.5, 100 steps of 0.1. Columns: `original_label`, `target` (the new label),
-    `fooled` (the model, in float32, sees the target), `distance`.
+    `fooled` (the model, in float32, sees the target), `distance` (in the threat's norm). Any network will do.
+    Raises NotbugsError if the attack is not targeted, or model and data do not fit.
+
+    >>> from notbugs import L2, PGD, build, load
+    >>> data, push = load("digits").first(20), PGD(threat=L2(0.5), steps=2, step_size=0.2, targeted=True)
+    >>> model = build("convnet", classes=10, seed=0)
+    >>> d_det = nonrobust_dataset(model, data, attack=push, targets="next", seed=0)
+    >>> d_det.labels.equal((data.labels + 1) % 10)
+    True
     """
-    kind = "rand" if targets == "random" else "det"
-    builder = PushToTarget(kind=kind, attack=attack, targets=targets)
+    builder = PushToTarget(attack=attack, targets=targets)
     return build_dataset(builder, model, data, seed=seed, precision=precision, progress=progress)

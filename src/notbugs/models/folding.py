@@ -106,17 +106,25 @@ def fast_view(model: Classifier, precision: torch.dtype) -> Classifier:
     """
     if isinstance(model, ImageClassifier):
         return FoldedClassifier(model, precision)
-    return model if precision == torch.float32 else autocast(model, precision)
+    return model if precision == torch.float32 else Autocast(model, precision)
 
 
-def autocast(model: Classifier, precision: torch.dtype) -> Classifier:
-    """`model` under autocast (where `precision` is not float32), with float32 logits."""
+@final
+class Autocast:
+    """Any network under autocast, its logits (and features, if it has an `embed`) in float32."""
 
-    def call(images: Images) -> Logits:
-        with autocast_context(images.device, precision):
-            return model(images.contiguous(memory_format=torch.channels_last)).float()
+    def __init__(self, model: Classifier, precision: torch.dtype) -> None:
+        self._model = model
+        self._precision = precision
 
-    return call
+    def __call__(self, images: Images) -> Logits:
+        with autocast_context(images.device, self._precision):
+            return self._model(images.contiguous(memory_format=torch.channels_last)).float()
+
+    def embed(self, images: Images) -> Embeddings:
+        with autocast_context(images.device, self._precision):
+            features: torch.Tensor = self._model.embed(images.contiguous(memory_format=torch.channels_last))  # type: ignore[attr-defined]
+        return features.float()
 
 
 def autocast_context(device: torch.device, precision: torch.dtype) -> torch.autocast | nullcontext[None]:
