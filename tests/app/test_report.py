@@ -12,12 +12,14 @@ from html_reader import read
 
 from notbugs import recipes
 from notbugs.app.findings import disagreements, headline
+from notbugs.app.repeating import repeat_command
 from notbugs.app.report import write_report
 from notbugs.app.rows import study_measures, study_rows
+from notbugs.app.studying import _chosen_study
 from notbugs.app.table import metrics_table, study_table
 from notbugs.data.labeled import LabeledImages
 from notbugs.data.planted import planted
-from notbugs.description import to_json
+from notbugs.description import describe, to_json
 from notbugs.errors import NotbugsError
 from notbugs.features import MatchEmbeddings
 from notbugs.runs import Run
@@ -235,6 +237,31 @@ def test_large_gaps_are_told_one_by_one_and_small_ones_together(study_run: Run) 
         "Robust model, clean: 50.0 %, 40.0 points below the closed form’s 90.0 %.",
         "1 further cell differs by more than chance explains, by at most 1.0 points.",
     ]
+
+
+def result_of(study: Study) -> dict[str, object]:
+    return {"config": {"study": describe(study), "seed": 0, "precision": "auto"}}
+
+
+@pytest.mark.parametrize("key", sorted(recipes.STUDIES))
+def test_a_study_is_repeated_by_its_command_whatever_it_says_of_itself(key: str) -> None:
+    own = recipes.STUDIES[key]()
+    others = replace(own, source="folder:my photos", published={}, published_in="", duration="")
+    name = "cifar10 --recipe paper" if key == "paper" else key
+    assert repeat_command(result_of(own)) == f"notbugs study {name} --seed 0"
+    assert (
+        repeat_command(result_of(others), Path("a b")) == f"notbugs study {name} --data 'folder:my photos' "
+        "--seed 0 --out 'a b'"
+    )
+    assert repeat_command(result_of(replace(own, attack_steps=3))) == ""
+
+
+def test_the_images_decide_which_recipe_is_meant() -> None:
+    names = {
+        source: _chosen_study("", source, "fast").name
+        for source in ("", "planted-spurious", "digits", "cifar10", "cifar10:cat,dog", "folder:my")
+    }
+    assert list(names.values()) == ["planted", "planted", "digits", "cifar10", "dog-vs-cat", "photographs"]
 
 
 def test_the_tables_of_the_terminal_hold_the_same_numbers(study_run: Run) -> None:

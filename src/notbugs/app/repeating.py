@@ -14,9 +14,15 @@ from notbugs.description import describe
 from notbugs.errors import NotbugsError
 from notbugs.runs import Run
 
+SAID = ("duration", "minutes", "published", "published_in")
+"""Fields of a study that only say something about it: nothing that is computed depends on them."""
 
-def repeat_command(result: Mapping[str, Any]) -> str:
-    """The command of a study; empty if no command makes it, because its recipe is not one of the package's."""
+
+def repeat_command(result: Mapping[str, Any], out: Path = Path("runs")) -> str:
+    """The command of a study; empty if no command makes it, because its recipe is not one of the package's.
+
+    `out` is the root of its run directory, named where it is not the default.
+    """
     study = result["config"]["study"]
     named = [(key, made()) for key, made in recipes.STUDIES.items() if made().name == study["name"]]
     if not named:
@@ -28,12 +34,23 @@ def repeat_command(result: Mapping[str, Any]) -> str:
         command += ["--data", _quoted(study["source"])]
     if study["arch"] != known["arch"]:
         command += ["--arch", study["arch"]]
-    if {**study, "source": "", "arch": ""} != {**known, "source": "", "arch": ""}:
+    if _computed(study) != _computed(known):
         return ""
     command += ["--seed", str(result["config"]["seed"])]
     if result["config"]["precision"] != "auto":
         command += ["--precision", result["config"]["precision"]]
+    if out != Path("runs"):
+        command += ["--out", _quoted(str(out))]
     return " ".join(command)
+
+
+def may_be_elsewhere(source: str) -> bool:
+    """Whether the images come from the hub unless `--data-root` says where they lie."""
+    return source.partition(":")[0] in ("cifar10", "hf")
+
+
+def _computed(study: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in study.items() if name not in ("source", "arch", *SAID)}
 
 
 def reload_originals(run: Run, data_root: Path | None = None) -> LabeledImages | None:
@@ -77,4 +94,4 @@ def _quoted(word: str) -> str:
     return word if re.fullmatch(r"[\w:,./-]+", word) else "'" + word.replace("'", "'\\''") + "'"
 
 
-__all__ = ["duration", "prose", "reload_originals", "repeat_command"]
+__all__ = ["duration", "may_be_elsewhere", "prose", "reload_originals", "repeat_command"]
