@@ -6,9 +6,11 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from html_reader import read
+from miniature import miniature
 
 from notbugs import recipes
 from notbugs.app.findings import disagreements, headline
@@ -21,30 +23,10 @@ from notbugs.data.labeled import LabeledImages
 from notbugs.data.planted import planted
 from notbugs.description import describe, to_json
 from notbugs.errors import NotbugsError
-from notbugs.features import MatchEmbeddings
 from notbugs.runs import Run
 from notbugs.study import Study, run_study
-from notbugs.training import TrainConfig
 
 HOSTILE = '<script src="http://example.org/x.js"></script>'
-
-
-def miniature() -> Study:
-    planted_study = recipes.planted()
-    train = TrainConfig(epochs=2, lr=0.1)
-    return replace(
-        planted_study,
-        arch="convnet-16-16-16-16",
-        standard=train,
-        robust=train.against(recipes.training_attack(planted_study.threat, steps=1, step_size=0.5)),
-        student=train,
-        builders=recipes.builders(
-            MatchEmbeddings(steps=2, step_size=0.5),
-            recipes.targeted_attack(planted_study.threat, steps=2, step_size=0.25),
-        ),
-        attack_steps=2,
-        tested=40,
-    )
 
 
 @pytest.fixture(scope="session")
@@ -201,6 +183,22 @@ def test_trainings_and_builds_have_reports_too(copied: Run, originals: LabeledIm
     assert "fools that model" in html
     assert html.count("<img ") == 8 * 3 + 8 * 3  # original, shape, pattern; built, change, ideal change
     read(html)
+
+
+def test_the_python_of_a_report_runs(copied: Run, tmp_path: Path) -> None:
+    """What a reader pastes: even where a path holds what must be quoted."""
+    moved = Run(tmp_path / """a "quoted" model's run""")
+    shutil.copytree(copied.path / copied.result["stages"]["robust"], moved.path)
+    write_report(moved)
+    (code,) = re.findall(r"import notbugs as nb\nmodel = .*", read(page(moved)).text)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    model = names["model"]
+    assert not model.training
+    assert model(planted(count=20).images).shape == (20, 10)
+    built = write_report(Run(copied.path / copied.result["stages"]["data_d_det"])).read_text()
+    (code,) = re.findall(r"nb\.load\(.*\)", read(built).text)
+    assert len(eval(code, names)) == 200
 
 
 def test_an_unfinished_run_says_so(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """How a run is made again: its command, its images, and how long that takes."""
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,7 +32,7 @@ def repeat_command(result: Mapping[str, Any], out: Path = Path("runs")) -> str:
     known = describe(recipe)
     command = ["notbugs", "study", *(["cifar10", "--recipe", "paper"] if key == "paper" else [key])]
     if study["source"] != known["source"]:
-        command += ["--data", _quoted(study["source"])]
+        command += ["--data", shell_word(study["source"])]
     if study["arch"] != known["arch"]:
         command += ["--arch", study["arch"]]
     if _computed(study) != _computed(known):
@@ -40,7 +41,7 @@ def repeat_command(result: Mapping[str, Any], out: Path = Path("runs")) -> str:
     if result["config"]["precision"] != "auto":
         command += ["--precision", result["config"]["precision"]]
     if out != Path("runs"):
-        command += ["--out", _quoted(str(out))]
+        command += ["--out", shell_word(str(out))]
     return " ".join(command)
 
 
@@ -90,8 +91,20 @@ def prose(text: str) -> Markup:
     return Markup(re.sub(r"\bD_(rand|det|NR|R)\b", r"D<sub>\1</sub>", str(escape(kept))))
 
 
-def _quoted(word: str) -> str:
+def shell_word(word: str) -> str:
+    """A word of a command, quoted where a shell would take it apart."""
     return word if re.fullmatch(r"[\w:,./-]+", word) else "'" + word.replace("'", "'\\''") + "'"
 
 
-__all__ = ["duration", "may_be_elsewhere", "prose", "reload_originals", "repeat_command"]
+def quoted(text: str | Path) -> str:
+    """Text in double quotes, for Python.
+
+    >>> quoted('a "b"')
+    '"a \\\\"b\\\\""'
+    """
+    return json.dumps(str(text), ensure_ascii=False)
+
+
+__all__ = [
+    "duration", "may_be_elsewhere", "prose", "quoted", "reload_originals", "repeat_command", "shell_word",
+]  # fmt: skip

@@ -12,7 +12,7 @@ from notbugs.app.built import built_set
 from notbugs.app.figures import Series, accuracy_bars, training_curves
 from notbugs.app.findings import disagreements, findings, headline
 from notbugs.app.pictures import first_shard, strips
-from notbugs.app.repeating import duration, may_be_elsewhere, prose, reload_originals, repeat_command
+from notbugs.app.repeating import duration, may_be_elsewhere, prose, quoted, reload_originals, repeat_command
 from notbugs.app.rows import (
     MODELS,
     SETS,
@@ -127,7 +127,7 @@ def _single(run: Run, result: dict[str, Any], originals: LabeledImages | None) -
         "has_originals": originals is not None,
         "curves": [("Training", *_curves(run, "train"))] if run.read_metrics() else [],
         "sets": [built_set(run, key=key)] if is_built else [],
-        "model": str(run.path) if run.model.is_file() else "",
+        "load": f"nb.load_model({quoted(run.model)})" if run.model.is_file() else "",
     }
 
 
