@@ -1,4 +1,4 @@
-"""The shape of the source tree, as DESIGN.md fixes it: what may import what, and what no file may do."""
+"""The shape of the source tree, as README prints it: what may import what, and what no file may do."""
 
 import ast
 from functools import cache
@@ -123,7 +123,7 @@ def test_the_tree_was_found():
 
 def every_file_belongs_to_a_part_of_the_design(file, tree):
     if part_of(file) not in (None, SHOWN_BY_NOTEBOOKS, *ORDER):
-        yield 1, "unknown part: add it to DESIGN.md's tree, and to ORDER"
+        yield 1, "unknown part: add it to README's tree, and to ORDER"
 
 
 def imports_point_up(file, tree):

@@ -68,7 +68,7 @@ def planted() -> Study:
             "d_nr": MatchEmbeddings(kind="nonrobust", steps=40, step_size=0.1),
         },
         tested=1000,
-        minutes="2",
+        duration="2 minutes on 2 cores",
     )
 
 
@@ -88,7 +88,7 @@ def digits() -> Study:
         builders=builders(
             MatchEmbeddings(steps=50, step_size=0.5), targeted_attack(threat, steps=20, step_size=0.3)
         ),
-        minutes="2",
+        duration="2 minutes on 2 cores",
     )
 
 
@@ -117,7 +117,7 @@ def dog_vs_cat() -> Study:
             "d_nr": replace(match, kind="nonrobust"),
             "d_det": PushToTarget(attack=targeted_attack(L2(2.0), steps=20, step_size=0.25), targets="next"),
         },
-        minutes="12",
+        duration="12 minutes on 2 cores",
         published={"d_det.clean": 0.78},
         published_in="A. Madry, Are All Features Created Equal? (talk); no hyperparameters are known",
     )
@@ -137,7 +137,7 @@ def photographs() -> Study:
         students={},
         published={},
         published_in="",
-        minutes="20",
+        duration="",
     )
 
 
@@ -169,7 +169,7 @@ def cifar10() -> Study:
             MatchEmbeddings(steps=200, step_size=0.25), targeted_attack(threat, steps=50, step_size=0.1)
         ),
         tested=10_000,
-        minutes="15 (one H100)",
+        duration="15 minutes of one H100",
         published=PUBLISHED,
         published_in="Ilyas et al. 2019, tables 1, 7, 10 (ResNet-50)",
     )
@@ -190,7 +190,7 @@ def paper() -> Study:
         builders=builders(
             MatchEmbeddings(steps=1000, step_size=0.1), targeted_attack(threat, steps=100, step_size=0.1)
         ),
-        minutes="hours of one H100",
+        duration="hours of one H100",
     )
 
 

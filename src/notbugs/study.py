@@ -46,7 +46,7 @@ class Study:
     students: Mapping[str, TrainConfig] = field(default_factory=dict)
     attack_steps: int = 20
     tested: int = 2000
-    minutes: str = ""
+    duration: str = ""
     published: Mapping[str, float] = field(default_factory=dict)
     published_in: str = ""
 

@@ -17,14 +17,14 @@ class Outcome:
 
 
 @pytest.fixture
-def notbugs(capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+def notbugs(capfd: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
     def run(*tokens: str | Path) -> Outcome:
         code = 0
         try:
             main([str(token) for token in tokens])
         except SystemExit as stop:
             code = int(stop.code or 0)
-        captured = capsys.readouterr()
+        captured = capfd.readouterr()
         return Outcome(code, captured.out, captured.err)
 
     return run

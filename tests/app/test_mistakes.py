@@ -62,6 +62,7 @@ MISTAKES = {
     "unknown command": (["sudy"], 'Did you mean "study"'),
     "unknown study": (["study", "plantde"], "did you mean 'planted'"),
     "paper without cifar10": (["study", "digits", "--recipe", "paper"], "use: notbugs study cifar10"),
+    "photographs without any": (["study", "photographs"], "notbugs study --data folder:PATH"),
     "unknown option": (["study", "--ot", "x"], "--ot"),
     "unknown source": ([*TRAIN, "--data", "cifar11"], "did you mean 'cifar10'"),
     "no source": ([*TRAIN], "--data"),

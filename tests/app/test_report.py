@@ -6,43 +6,27 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from html_reader import read
+from miniature import miniature
 
 from notbugs import recipes
 from notbugs.app.findings import disagreements, headline
+from notbugs.app.repeating import repeat_command
 from notbugs.app.report import write_report
 from notbugs.app.rows import study_measures, study_rows
+from notbugs.app.studying import _chosen_study
 from notbugs.app.table import metrics_table, study_table
 from notbugs.data.labeled import LabeledImages
 from notbugs.data.planted import planted
-from notbugs.description import to_json
+from notbugs.description import describe, to_json
 from notbugs.errors import NotbugsError
-from notbugs.features import MatchEmbeddings
 from notbugs.runs import Run
 from notbugs.study import Study, run_study
-from notbugs.training import TrainConfig
 
 HOSTILE = '<script src="http://example.org/x.js"></script>'
-
-
-def miniature() -> Study:
-    planted_study = recipes.planted()
-    train = TrainConfig(epochs=2, lr=0.1)
-    return replace(
-        planted_study,
-        arch="convnet-16-16-16-16",
-        standard=train,
-        robust=train.against(recipes.training_attack(planted_study.threat, steps=1, step_size=0.5)),
-        student=train,
-        builders=recipes.builders(
-            MatchEmbeddings(steps=2, step_size=0.5),
-            recipes.targeted_attack(planted_study.threat, steps=2, step_size=0.25),
-        ),
-        attack_steps=2,
-        tested=40,
-    )
 
 
 @pytest.fixture(scope="session")
@@ -201,6 +185,22 @@ def test_trainings_and_builds_have_reports_too(copied: Run, originals: LabeledIm
     read(html)
 
 
+def test_the_python_of_a_report_runs(copied: Run, tmp_path: Path) -> None:
+    """What a reader pastes: even where a path holds what must be quoted."""
+    moved = Run(tmp_path / """a "quoted" model's run""")
+    shutil.copytree(copied.path / copied.result["stages"]["robust"], moved.path)
+    write_report(moved)
+    (code,) = re.findall(r"import notbugs as nb\nmodel = .*", read(page(moved)).text)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    model = names["model"]
+    assert not model.training
+    assert model(planted(count=20).images).shape == (20, 10)
+    built = write_report(Run(copied.path / copied.result["stages"]["data_d_det"])).read_text()
+    (code,) = re.findall(r"nb\.load\(.*\)", read(built).text)
+    assert len(eval(code, names)) == 200
+
+
 def test_an_unfinished_run_says_so(tmp_path: Path) -> None:
     with pytest.raises(NotbugsError, match="not finished"):
         write_report(Run(tmp_path))
@@ -235,6 +235,31 @@ def test_large_gaps_are_told_one_by_one_and_small_ones_together(study_run: Run) 
         "Robust model, clean: 50.0 %, 40.0 points below the closed form’s 90.0 %.",
         "1 further cell differs by more than chance explains, by at most 1.0 points.",
     ]
+
+
+def result_of(study: Study) -> dict[str, object]:
+    return {"config": {"study": describe(study), "seed": 0, "precision": "auto"}}
+
+
+@pytest.mark.parametrize("key", sorted(recipes.STUDIES))
+def test_a_study_is_repeated_by_its_command_whatever_it_says_of_itself(key: str) -> None:
+    own = recipes.STUDIES[key]()
+    others = replace(own, source="folder:my photos", published={}, published_in="", duration="")
+    name = "cifar10 --recipe paper" if key == "paper" else key
+    assert repeat_command(result_of(own)) == f"notbugs study {name} --seed 0"
+    assert (
+        repeat_command(result_of(others), Path("a b")) == f"notbugs study {name} --data 'folder:my photos' "
+        "--seed 0 --out 'a b'"
+    )
+    assert repeat_command(result_of(replace(own, attack_steps=3))) == ""
+
+
+def test_the_images_decide_which_recipe_is_meant() -> None:
+    names = {
+        source: _chosen_study("", source, "fast").name
+        for source in ("", "planted-spurious", "digits", "cifar10", "cifar10:cat,dog", "folder:my")
+    }
+    assert list(names.values()) == ["planted", "planted", "digits", "cifar10", "dog-vs-cat", "photographs"]
 
 
 def test_the_tables_of_the_terminal_hold_the_same_numbers(study_run: Run) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
+from notbugs.app.repeating import quoted, shell_word
 from notbugs.app.rows import SETS, budget_text
 from notbugs.data.shards import read_origin
 from notbugs.runs import Run
@@ -48,8 +49,8 @@ def built_set(stage: Run, *, key: str = "", teacher: str = "") -> BuiltSet:
         name=SETS.get(key, manifest["name"]),
         what=_WHAT.get(recipe.get("kind", ""), ""),
         facts=tuple(facts),
-        load=f'nb.load("built:{stage.path}")',
-        export=(f"notbugs export {stage.path}", "--to parquet"),
+        load=f"nb.load({quoted(f'built:{stage.path}')})",
+        export=(f"notbugs export {shell_word(str(stage.path))}", "--to parquet"),
     )
 
 

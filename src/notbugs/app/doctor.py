@@ -1,70 +1,61 @@
-"""What works on this machine, found by trying it."""
+"""What this machine has for a run: versions and packages looked up, one input gradient computed."""
 
 import importlib.util
 import json
+import os
 import platform
 import shutil
 import sys
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import final
 
 import torch
 
-from notbugs.hardware import choose_device, choose_precision, has_fast_bfloat16
+from notbugs.app.options import Common, device_of
+from notbugs.hardware import choose_precision, has_fast_bfloat16
 
-EXTRAS = {
-    "huggingface_hub": "hf:NAME and cifar10 from the hub",
-    "torchvision": "torchvision:NAME models",
-    "timm": "timm:NAME models",
-    "captum": "attributions",
-    "ray": "a cluster",
-    "gradio": "the web page",
-}
+EXTRAS = {"huggingface_hub": "hf:NAME, and cifar10 without --data-root"}
 
 
 @final
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was tried. `works` is None where it is a choice rather than a fault."""
+    """One thing about this machine. `works` is None where it is a fact or a choice rather than a fault."""
 
     name: str
     works: bool | None
     detail: str
 
 
-def examine() -> list[Finding]:
-    """Try everything that a command may rely on."""
-    device = choose_device("auto")
+def examine(common: Common) -> list[Finding]:
+    """What a command with these options would find here."""
+    device = device_of(common)
+    precision = choose_precision(common.precision, device)
     found = [
         Finding("python", sys.version_info >= (3, 11), platform.python_version()),
         Finding("torch", True, f"{torch.__version__}, {torch.get_num_threads()} threads"),
         Finding("device", True, _device_name(device)),
-        Finding("bfloat16", has_fast_bfloat16(device), _bfloat16(device)),
-        _gradient(device),
-        Finding(
-            "compile",
-            shutil.which("c++") is not None or device.type == "cuda",
-            "torch.compile; nothing needs it",
-        ),
-        Finding(
-            "disk",
-            shutil.disk_usage(".").free > 2**30,
-            f"{shutil.disk_usage('.').free / 2**30:.0f} GiB free here",
-        ),
+        Finding("bfloat16", None, "fast on this device" if has_fast_bfloat16(device) else "not fast here"),
+        _gradient(device, precision, common.seed),
+        _room(common.out),
     ]
     for module, use in EXTRAS.items():
-        there = importlib.util.find_spec(module) is not None
-        found.append(Finding(module, True if there else None, use if there else f"not installed; for {use}"))
+        if importlib.util.find_spec(module) is None:
+            found.append(Finding(module, None, f"not installed; for {use}"))
+        else:
+            found.append(Finding(module, True, f"installed; for {use}"))
     return found
 
 
-def print_findings(findings: list[Finding], *, as_json: bool) -> None:
+def print_findings(findings: list[Finding], *, as_json: bool, only_wrong: bool = False) -> None:
     """One line each on stdout."""
+    shown = [finding for finding in findings if finding.works is False or not only_wrong]
     if as_json:
-        sys.stdout.write(json.dumps([asdict(finding) for finding in findings], indent=2) + "\n")
+        sys.stdout.write(json.dumps([asdict(finding) for finding in shown], indent=2) + "\n")
         return
     marks = {True: "ok", False: "NO", None: "-"}
-    for finding in findings:
+    for finding in shown:
         sys.stdout.write(f"{marks[finding.works]:<3} {finding.name:<16} {finding.detail}\n")
 
 
@@ -74,17 +65,24 @@ def _device_name(device: torch.device) -> str:
     return f"{device}: {torch.cpu.get_capabilities().get('cpu_name', platform.processor())}"
 
 
-def _bfloat16(device: torch.device) -> str:
-    format_ = str(choose_precision("auto", device)).removeprefix("torch.")
-    return f"searches run in {format_}; what is reported is verified in float32"
-
-
-def _gradient(device: torch.device) -> Finding:
+def _gradient(device: torch.device, precision: torch.dtype, seed: int) -> Finding:
     """One input gradient through a small network, in the format that searches use."""
     from notbugs.models import build
     from notbugs.models.folding import fast_view
 
     images = torch.full((8, 3, 32, 32), 0.5, device=device, requires_grad=True)
-    view = fast_view(build("convnet", classes=10, seed=0).to(device), choose_precision("auto", device))
+    view = fast_view(build("convnet", classes=10, seed=seed).to(device), precision)
     (gradient,) = torch.autograd.grad(view(images).sum(), images)
-    return Finding("input gradient", bool(gradient.isfinite().all()), "through a folded convnet")
+    text = (
+        f"computed in {str(precision).removeprefix('torch.')}, the format of searches; results are in float32"
+    )
+    return Finding("input gradient", bool(gradient.isfinite().all()), text)
+
+
+def _room(out: Path) -> Finding:
+    """Whether run directories can be made below `out`, and how much fits there."""
+    there = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
+    free = shutil.disk_usage(there).free
+    may_write = there.is_dir() and os.access(there, os.W_OK)
+    text = f"{free / 2**30:.0f} GiB free" if may_write else f"{there} cannot be written to"
+    return Finding("disk", may_write and free > 2**30, f"{out}: {text}")

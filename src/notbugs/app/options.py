@@ -1,6 +1,7 @@
 """What the commands share: common options, how text becomes values, how a result is shown."""
 
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, final
@@ -50,6 +51,21 @@ class Common:
 DEFAULT = Common()
 
 
+@Parameter(name="*")
+@final
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """Options of commands that compute nothing: no seed, device or precision plays a part."""
+
+    quiet: Annotated[bool, Parameter(help="Do not say what was written.", negative=())] = False
+    json: Annotated[
+        bool, Parameter(help="Print the result as JSON on stdout, and nothing else.", negative=())
+    ] = False
+
+
+SAY = Output()
+
+
 def settle(common: Common) -> None:
     """Checks and settings that come before any work."""
     from notbugs.hardware import choose_device, choose_precision, keep_freed_memory
@@ -96,6 +112,16 @@ def show(run: "Run", common: Common) -> None:
     for flag in result["flags"]:
         console.print(f"[bold]beware[/bold] {flag['of']}: {flag['reason']}")
     console.print(f"{run.report}", soft_wrap=True)
+
+
+def show_paths(written: Mapping[str, Any], paths: Sequence[Path], output: Output) -> None:
+    """What was written, on stdout: as JSON, or one path a line."""
+    if output.json:
+        from notbugs.description import to_json
+
+        sys.stdout.write(to_json(written))
+    elif not output.quiet:
+        sys.stdout.writelines(f"{path}\n" for path in paths)
 
 
 def say(line: str) -> None:

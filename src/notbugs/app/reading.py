@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from notbugs.app.cli import app
-from notbugs.app.options import DEFAULT, Common, DataRoot
+from notbugs.app.options import DEFAULT, SAY, Common, DataRoot, Output, settle, show_paths
 from notbugs.errors import NotbugsError
 
 
@@ -14,6 +14,7 @@ from notbugs.errors import NotbugsError
 def report(
     *runs: Annotated[Path, Parameter(help="Run directories.")],
     data_root: DataRoot = None,
+    output: Output = SAY,
 ) -> None:
     """Rebuild report.html from what the run directories hold.
 
@@ -27,7 +28,8 @@ def report(
     for path in runs:
         if not path.is_dir():
             raise NotbugsError(f"{path} is not a run directory")
-        print(write_report(Run(path), data_root=data_root))  # noqa: T201
+    reports = [write_report(Run(path), data_root=data_root) for path in runs]
+    show_paths({"command": "report", "reports": [str(path) for path in reports]}, reports, output)
 
 
 @app.command
@@ -37,6 +39,7 @@ def export(
     *,
     to: Annotated[Literal["parquet", "imagefolder", "npz"], Parameter(help="The format.")],
     out: Annotated[Path | None, Parameter(help="Where to; default: DIRECTORY-FORMAT.")] = None,
+    output: Output = SAY,
 ) -> None:
     """Write a built data set for use elsewhere: Hugging Face Parquet with a card, class folders, or .npz.
 
@@ -45,16 +48,21 @@ def export(
     from notbugs.data import export as write
     from notbugs.data.shards import read_built
 
-    target = out or directory.with_name(f"{directory.name}-{to}")
-    print(write(read_built(directory), target, to))  # noqa: T201
+    data = read_built(directory)
+    path = write(data, out or directory.with_name(f"{directory.name}-{to}"), to)
+    written = {"command": "export", "from": str(directory), "to": to, "path": str(path), "n": len(data)}
+    show_paths(written, [path], output)
 
 
 @app.command
 def doctor(*, common: Common = DEFAULT) -> None:
-    """Say what works on this machine: device, number formats, compiler, optional extras.
+    """Say what this machine has: device, number format, room for --out, optional packages.
 
-    Example: notbugs doctor
+    The device is the one asked for, and an input gradient is computed on it; with --quiet, only what is wrong.
+
+    Example: notbugs doctor --device cuda
     """
     from notbugs.app.doctor import examine, print_findings
 
-    print_findings(examine(), as_json=common.json)
+    settle(common)
+    print_findings(examine(common), as_json=common.json, only_wrong=common.quiet)

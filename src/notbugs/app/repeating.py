@@ -1,5 +1,6 @@
 """How a run is made again: its command, its images, and how long that takes."""
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,9 +15,15 @@ from notbugs.description import describe
 from notbugs.errors import NotbugsError
 from notbugs.runs import Run
 
+SAID = ("duration", "minutes", "published", "published_in")
+"""Fields of a study that only say something about it: nothing that is computed depends on them."""
 
-def repeat_command(result: Mapping[str, Any]) -> str:
-    """The command of a study; empty if no command makes it, because its recipe is not one of the package's."""
+
+def repeat_command(result: Mapping[str, Any], out: Path = Path("runs")) -> str:
+    """The command of a study; empty if no command makes it, because its recipe is not one of the package's.
+
+    `out` is the root of its run directory, named where it is not the default.
+    """
     study = result["config"]["study"]
     named = [(key, made()) for key, made in recipes.STUDIES.items() if made().name == study["name"]]
     if not named:
@@ -25,15 +32,26 @@ def repeat_command(result: Mapping[str, Any]) -> str:
     known = describe(recipe)
     command = ["notbugs", "study", *(["cifar10", "--recipe", "paper"] if key == "paper" else [key])]
     if study["source"] != known["source"]:
-        command += ["--data", _quoted(study["source"])]
+        command += ["--data", shell_word(study["source"])]
     if study["arch"] != known["arch"]:
         command += ["--arch", study["arch"]]
-    if {**study, "source": "", "arch": ""} != {**known, "source": "", "arch": ""}:
+    if _computed(study) != _computed(known):
         return ""
     command += ["--seed", str(result["config"]["seed"])]
     if result["config"]["precision"] != "auto":
         command += ["--precision", result["config"]["precision"]]
+    if out != Path("runs"):
+        command += ["--out", shell_word(str(out))]
     return " ".join(command)
+
+
+def may_be_elsewhere(source: str) -> bool:
+    """Whether the images come from the hub unless `--data-root` says where they lie."""
+    return source.partition(":")[0] in ("cifar10", "hf")
+
+
+def _computed(study: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in study.items() if name not in ("source", "arch", *SAID)}
 
 
 def reload_originals(run: Run, data_root: Path | None = None) -> LabeledImages | None:
@@ -73,8 +91,20 @@ def prose(text: str) -> Markup:
     return Markup(re.sub(r"\bD_(rand|det|NR|R)\b", r"D<sub>\1</sub>", str(escape(kept))))
 
 
-def _quoted(word: str) -> str:
+def shell_word(word: str) -> str:
+    """A word of a command, quoted where a shell would take it apart."""
     return word if re.fullmatch(r"[\w:,./-]+", word) else "'" + word.replace("'", "'\\''") + "'"
 
 
-__all__ = ["duration", "prose", "reload_originals", "repeat_command"]
+def quoted(text: str | Path) -> str:
+    """Text in double quotes, for Python.
+
+    >>> quoted('a "b"')
+    '"a \\\\"b\\\\""'
+    """
+    return json.dumps(str(text), ensure_ascii=False)
+
+
+__all__ = [
+    "duration", "may_be_elsewhere", "prose", "quoted", "reload_originals", "repeat_command", "shell_word",
+]  # fmt: skip

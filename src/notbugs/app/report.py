@@ -12,7 +12,7 @@ from notbugs.app.built import built_set
 from notbugs.app.figures import Series, accuracy_bars, training_curves
 from notbugs.app.findings import disagreements, findings, headline
 from notbugs.app.pictures import first_shard, strips
-from notbugs.app.repeating import duration, prose, reload_originals, repeat_command
+from notbugs.app.repeating import duration, may_be_elsewhere, prose, quoted, reload_originals, repeat_command
 from notbugs.app.rows import (
     MODELS,
     SETS,
@@ -90,7 +90,8 @@ def _study(run: Run, result: dict[str, Any], originals: LabeledImages | None) ->
         "curves": [(MODELS[key], *_curves(stages[key], key)) for key in MODELS if key in stages],
         "sets": [built_set(stage, key=key, teacher=teachers[key]) for key, stage in built.items()],
         "stage_seconds": _stage_seconds(result["stage_seconds"]),
-        "command": repeat_command(result),
+        "command": repeat_command(result, run.path.parent),
+        "may_be_elsewhere": may_be_elsewhere(study["source"]),
     }
 
 
@@ -126,7 +127,7 @@ def _single(run: Run, result: dict[str, Any], originals: LabeledImages | None) -
         "has_originals": originals is not None,
         "curves": [("Training", *_curves(run, "train"))] if run.read_metrics() else [],
         "sets": [built_set(run, key=key)] if is_built else [],
-        "model": str(run.path) if run.model.is_file() else "",
+        "load": f"nb.load_model({quoted(run.model)})" if run.model.is_file() else "",
     }
 
 

@@ -4,7 +4,7 @@ import os
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -42,32 +42,27 @@ def study(
     """
     from notbugs.app.progress import watching
     from notbugs.app.report import write_report
-    from notbugs.study import run_study
+    from notbugs.study import open_study, run_study
 
     settle(common)
-    chosen = _chosen_study(name, data, recipe)
-    if arch:
-        chosen = chosen.with_arch(arch)
-    source = data or chosen.source
-    if source != chosen.source:  # the published numbers are about the recipe's own images
-        chosen = replace(chosen, source=source, published={}, published_in="")
-    images = load_images(source, data_root, common)
-    test = load_images(source, data_root, common, split="test")
-    if not common.quiet:
-        say(f"{chosen.name}: {images}, {chosen.arch}, {chosen.threat}; about {chosen.minutes} minutes")
-    with watching(quiet=common.quiet) as watch:
-        if images.images.device.type == "cpu" and (os.cpu_count() or 1) > 1:
-            _prepare(chosen, data_root, common, watch)
-        run = run_study(
-            chosen,
-            images,
-            test,
-            root=common.out,
-            seed=common.seed,
-            precision=common.precision,
-            watch=watch,
-        )
-    write_report(run, originals=images)
+    recipe_itself = _chosen_study(name, data, recipe)
+    chosen = _changed(recipe_itself, data, arch)
+    images = load_images(chosen.source, data_root, common)
+    test = load_images(chosen.source, data_root, common, split="test")
+    keywords: dict[str, Any] = {"root": common.out, "seed": common.seed, "precision": common.precision}
+    run = open_study(chosen, images, test, **keywords).run
+    was_done = run.is_done
+    if not was_done:
+        if not common.quiet:
+            is_own = (chosen.source, chosen.arch) == (recipe_itself.source, recipe_itself.arch)
+            time = f"; takes {chosen.duration}" if is_own and chosen.duration else ""
+            say(f"{chosen.name}: {images}, {chosen.arch}, {chosen.threat}{time}")
+        with watching(quiet=common.quiet) as watch:
+            if images.images.device.type == "cpu" and (os.cpu_count() or 1) > 1:
+                _prepare(chosen, data_root, common, watch)
+            run_study(chosen, images, test, watch=watch, **keywords)
+    if not (was_done and run.report.is_file()):
+        write_report(run, originals=images)
     show(run, common)
 
 
@@ -113,19 +108,31 @@ def _both_splits(source: str, data_root: Path | None, seed: int) -> tuple["Label
 
 
 def _chosen_study(name: str, data: str, recipe: str) -> "Study":
+    """The recipe by name, or the one whose own images these are; other images are treated as photographs."""
     from notbugs import recipes
 
-    names = [known for known in recipes.STUDIES if known not in ("paper", "photographs")]
     if not name:
-        # A source that has a recipe of its own gets it; any other is treated as photographs.
-        own = {"planted": "planted", "planted-spurious": "planted", "digits": "digits", "cifar10": "cifar10"}
+        own = {made().source: key for key, made in recipes.STUDIES.items() if key != "paper"}
+        own["planted-spurious"] = "planted"
         name = own.get(data or "planted", "photographs")
     if name not in recipes.STUDIES:
-        raise unknown("study", name, names)
+        raise unknown("study", name, [key for key in recipes.STUDIES if key not in ("paper", "photographs")])
     if recipe == "paper":
-        if name != "cifar10":
+        if name not in ("cifar10", "paper"):
             raise NotbugsError(
                 f"the paper's hyperparameters are for cifar10, not {name}; use: notbugs study cifar10"
             )
         name = "paper"
-    return recipes.STUDIES[name]()
+    chosen = recipes.STUDIES[name]()
+    if not (data or chosen.source):
+        raise NotbugsError(f"{name} has no images of its own; name some: notbugs study --data folder:PATH")
+    return chosen
+
+
+def _changed(recipe: "Study", data: str, arch: str) -> "Study":
+    """The recipe with the images and the network asked for."""
+    study = recipe.with_arch(arch) if arch else recipe
+    if data in ("", recipe.source):
+        return study
+    # The published numbers are about the recipe's own images.
+    return replace(study, source=data, published={}, published_in="")
