@@ -95,29 +95,31 @@ def digits() -> Study:
 def dog_vs_cat() -> Study:
     """`notbugs study dog-vs-cat`: the talk's experiment on CIFAR-10, every training image under the wrong label.
 
-    About 12 minutes on 2 cores. Expect the D_det student near 0.68 on the true labels of the test set, though it
-    never saw a right one, the D_R student well above the standard model at eps / 2, and the D_NR student not.
+    About 10 minutes on 2 cores. Expect the D_det student near 0.67 on the true labels of the test set, though it
+    never saw a right one; at eps / 2 the D_R student well above the standard model, and the D_NR student below it.
     """
     threat = L2(0.5)
-    # A longer training at a lower rate: with all labels wrong the network first learns the misleading robust
-    # features, and the sound ones late.
-    slow = replace(FAST, epochs=28, lr=0.05, weight_decay=5e-3)
+    long = replace(FAST, epochs=28, average=0.995)
     match = MatchEmbeddings(steps=40, step_size=0.25)
     return Study(
         name="dog-vs-cat",
         source="cifar10:cat,dog",
         arch="convnet-64-128-128-128",
         threat=threat,
-        standard=FAST,
-        robust=FAST.against(training_attack(threat, steps=2, step_size=0.35)),
-        student=FAST,
-        students={"d_det": slow},
+        # Trained for longer it is more accurate, and what its adversarial images teach is less true (LOG.md).
+        standard=replace(FAST, epochs=20),
+        # At eps / 2: against the whole budget so small a network learns little, and is less robust even there.
+        robust=long.against(training_attack(threat.scaled(0.5), steps=2, step_size=0.175)),
+        student=long,
+        # With all labels wrong the misleading robust features are learned first and the sound ones late: a low rate,
+        # a strong decay, and no average that reaches back.
+        students={"d_det": replace(FAST, epochs=28, lr=0.05, weight_decay=5e-3)},
         builders={
             "d_r": match,
             "d_nr": replace(match, kind="nonrobust"),
-            "d_det": PushToTarget(attack=targeted_attack(L2(2.0), steps=20, step_size=0.25), targets="next"),
+            "d_det": PushToTarget(attack=targeted_attack(L2(2.0), steps=12, step_size=0.4), targets="next"),
         },
-        duration="12 minutes on 2 cores",
+        duration="10 minutes on 2 cores",
         published={"d_det.clean": 0.78},
         published_in="A. Madry, Are All Features Created Equal? (talk); no hyperparameters are known",
     )
