@@ -4,6 +4,9 @@ import json
 import re
 from pathlib import Path
 
+import torch
+from torch import nn
+
 import notbugs
 from notbugs.data import LabeledImages
 from notbugs.data.planted import planted
@@ -76,6 +79,13 @@ def test_the_ten_lines_run() -> None:
     assert len([line for line in lines if line and not line.startswith(("import", "#"))]) <= 10
     exec("\n".join(lines), names)
     assert names["d_det"].labels.tolist() == ((names["data"].labels + 1) % 10).tolist()
+
+
+def test_any_network_is_wrapped_as_the_readme_says() -> None:
+    (call,) = re.findall(r"`(nb\.wrap\(.*?\))` gives", README)
+    model = nn.Sequential(nn.Conv2d(3, 5, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(5, 2))
+    wrapped = eval(call, {"nb": notbugs, "model": model})
+    assert wrapped.embed(torch.zeros(1, 3, 32, 32)).shape == (1, 5)
 
 
 def test_the_public_names_are_all_there() -> None:
