@@ -1,7 +1,11 @@
 """The README says what is there, and its Python runs."""
 
+import json
 import re
 from pathlib import Path
+
+import torch
+from torch import nn
 
 import notbugs
 from notbugs.data import LabeledImages
@@ -31,7 +35,28 @@ def test_the_tree_is_what_is_on_disk() -> None:
 
 def test_every_line_of_the_tree_says_something() -> None:
     block = README.split("## The tree")[1].split("```")[1]
-    assert all(len(line.split()) > 2 for line in block.strip().splitlines())
+    for line in block.strip().splitlines():
+        name, *words = line.split()
+        assert words, f"{name}: nothing is said of it"
+        assert not line.endswith(("...", "…", ",", ".")), f"{name}: one whole phrase, without a full stop"
+        assert len(line) <= 110
+
+
+def test_the_planted_table_holds_the_committed_numbers() -> None:
+    """Measured, and in brackets what the closed form gives, both rounded as they are printed."""
+    result = json.loads((ROOT / "results" / "study-planted.json").read_text())
+    lines = README.split("| trained on | clean |")[1].split("\n\n")[0].splitlines()[2:]
+    measures = ("clean", "l2_0.25", "l2_0.5", "follows_robust", "follows_nonrobust")
+    models = ("standard", "robust", "d_r", "d_nr", "d_rand", "d_det")
+    for model, line in zip(models, lines, strict=True):
+        cells = line.replace("*", "").strip("| ").split(" | ")[1:]
+        for measure, cell in zip(measures, cells, strict=True):
+            value, _, closed_form = cell.partition(" ")
+            name = f"{model}.{measure}"
+            assert abs(float(value) - 100 * result["metrics"][name]) <= 0.0501, name
+            ends = result["between"].get(name) or [result["expected"].get(name)]
+            numbers = [round(100 * end) for end in ends if end is not None]
+            assert closed_form == (f"({' to '.join(map(str, numbers))})" if numbers else ""), name
 
 
 def test_the_ten_lines_run() -> None:
@@ -54,6 +79,13 @@ def test_the_ten_lines_run() -> None:
     assert len([line for line in lines if line and not line.startswith(("import", "#"))]) <= 10
     exec("\n".join(lines), names)
     assert names["d_det"].labels.tolist() == ((names["data"].labels + 1) % 10).tolist()
+
+
+def test_any_network_is_wrapped_as_the_readme_says() -> None:
+    (call,) = re.findall(r"`(nb\.wrap\(.*?\))` gives", README)
+    model = nn.Sequential(nn.Conv2d(3, 5, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(5, 2))
+    wrapped = eval(call, {"nb": notbugs, "model": model})
+    assert wrapped.embed(torch.zeros(1, 3, 32, 32)).shape == (1, 5)
 
 
 def test_the_public_names_are_all_there() -> None:

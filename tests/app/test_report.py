@@ -16,7 +16,7 @@ from notbugs import recipes
 from notbugs.app.findings import disagreements, headline
 from notbugs.app.repeating import repeat_command
 from notbugs.app.report import write_report
-from notbugs.app.rows import study_measures, study_rows
+from notbugs.app.rows import push_text, study_measures, study_rows
 from notbugs.app.studying import _chosen_study
 from notbugs.app.table import metrics_table, study_table
 from notbugs.data.labeled import LabeledImages
@@ -235,6 +235,65 @@ def test_large_gaps_are_told_one_by_one_and_small_ones_together(study_run: Run) 
         "Robust model, clean: 50.0 %, 40.0 points below the closed form’s 90.0 %.",
         "1 further cell differs by more than chance explains, by at most 1.0 points.",
     ]
+
+
+def test_a_cell_outside_the_range_of_two_closed_forms_is_told_and_marked(
+    copied: Run, originals: LabeledImages
+) -> None:
+    result = {
+        **copied.result,
+        "metrics": {**copied.result["metrics"], "d_det.clean": 0.99},
+        "intervals": {**copied.result["intervals"], "d_det.clean": (0.985, 0.995)},
+        "expected": {},
+        "between": {"d_det.clean": (0.011, 0.97)},
+    }
+    said = ["1 further cell differs by more than chance explains, by at most 2.0 points."]
+    assert disagreements(study_rows(result), study_measures(result)) == said
+    result["between"] = {"d_det.clean": (0.011, 0.9)}
+    said = ["Student of D_det, clean: 99.0 %, 9.0 points above the closed forms’ range, 1.1 to 90.0 %."]
+    assert disagreements(study_rows(result), study_measures(result)) == said
+    html = rewritten(
+        copied, originals, **{**result, "expected": {"d_r.clean": result["metrics"]["d_r.clean"]}}
+    )
+    assert "Every number agrees" not in html
+    assert "closed form 1.1 to 90.0 ≠" in read(html).text
+    assert "what the ideal classifier would keep" not in html  # nothing falls short of it under attack
+    between = {"d_det.clean": (0.011, 0.9936)}
+    assert disagreements(study_rows(result | {"between": between}), study_measures(result)) == []
+
+
+def test_it_is_said_why_trained_models_fall_short_of_a_closed_form_under_attack(
+    copied: Run, originals: LabeledImages
+) -> None:
+    metrics = {**copied.result["metrics"], "d_r.l2_0.5": 0.1}
+    intervals = {**copied.result["intervals"], "d_r.l2_0.5": (0.05, 0.2)}
+    html = rewritten(copied, originals, metrics=metrics, intervals=intervals, expected={"d_r.l2_0.5": 0.9})
+    assert (
+        "Student of D<sub>R</sub>, under attack, L2\u00a0ε\u00a0=\u00a00.5: 10.0\u00a0%, 80.0 points below"
+        in html
+    )
+    assert "what the ideal classifier would keep" in html
+
+
+def test_a_push_is_imperceptible_only_inside_the_budget_of_the_study(copied: Run) -> None:
+    """Dog against cat builds D_det in L2 2.0, and tests in 0.5."""
+    html = write_report(copied).read_text()
+    assert "images changed imperceptibly, within L2 ε = 0.5, every label wrong" in html
+    assert "Each image pushed, imperceptibly, within L2 ε = 0.5, towards the next class" in html
+    assert read(html).text.count("moved within L2 ε = 0.5 towards what") == 2
+    changed = copied.result
+    stage = Run(copied.path / changed["stages"]["data_d_det"])
+    config = stage.config
+    for builder in (changed["config"]["study"]["builders"]["d_det"], config["builder"]):
+        builder["attack"]["threat"] = "l2:2.0"
+    (stage.path / "config.json").write_text(to_json(config))
+    (copied.path / "result.json").write_text(to_json(changed))
+    text = read(write_report(copied).read_text()).text
+    assert "images changed within L2 ε = 2.0, every label wrong" in text
+    assert "Each image pushed, within L2 ε = 2.0, towards the next class" in text
+    assert text.count("imperceptibly") == 2  # D_rand, which stays as it was
+    assert "imperceptibly" not in read(write_report(stage).read_text()).text
+    assert push_text("linf:0.1", "l2:0.5") == "within L∞ ε = 0.1"
 
 
 def result_of(study: Study) -> dict[str, object]:

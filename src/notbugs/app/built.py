@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from notbugs.app.repeating import quoted, shell_word
-from notbugs.app.rows import SETS, budget_text
+from notbugs.app.rows import SETS, budget_text, push_text
 from notbugs.data.shards import read_origin
 from notbugs.runs import Run
 
 _WHAT = {
     "robust": "Only what the robust model sees: its features of the original, put into another image.",
     "nonrobust": "Only what the standard model sees: its features of the original, put into another image.",
-    "rand": "Each image pushed, imperceptibly, towards a class drawn at random, and so labelled.",
-    "det": "Each image pushed, imperceptibly, towards the next class, and so labelled: every label is wrong.",
+    "rand": "Each image pushed, {how}, towards a class drawn at random, and so labelled.",
+    "det": "Each image pushed, {how}, towards the next class, and so labelled: every label is wrong.",
 }
 
 
@@ -29,8 +29,8 @@ class BuiltSet:
     export: tuple[str, str]  # the command in two parts: a line may break only between them
 
 
-def built_set(stage: Run, *, key: str = "", teacher: str = "") -> BuiltSet:
-    """The facts of the data set in this run directory; `key` is its name in a study."""
+def built_set(stage: Run, *, key: str = "", teacher: str = "", studied: str = "") -> BuiltSet:
+    """The facts of the data set in this run directory; in a study, `key` is its name and `studied` the threat."""
     manifest, config, result = read_origin(stage.path), stage.config, stage.result
     recipe = manifest["recipe"]
     facts = [
@@ -47,11 +47,15 @@ def built_set(stage: Run, *, key: str = "", teacher: str = "") -> BuiltSet:
     ]
     return BuiltSet(
         name=SETS.get(key, manifest["name"]),
-        what=_WHAT.get(recipe.get("kind", ""), ""),
+        what=_WHAT.get(recipe.get("kind", ""), "").format(how=_pushed(config["builder"], studied)),
         facts=tuple(facts),
         load=f"nb.load({quoted(f'built:{stage.path}')})",
         export=(f"notbugs export {shell_word(str(stage.path))}", "--to parquet"),
     )
+
+
+def _pushed(builder: Mapping[str, Any], studied: str) -> str:
+    return push_text(builder["attack"]["threat"], studied) if "attack" in builder else ""
 
 
 def _how(builder: Mapping[str, Any]) -> str:

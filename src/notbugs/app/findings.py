@@ -66,13 +66,13 @@ def disagreements(rows: Sequence[Row], measures: Sequence[Measure]) -> list[str]
     small: list[tuple[float, str]] = []
     for row in rows:
         for key, cell in row.cells.items():
-            if cell.agrees or cell.reference is None:
+            if cell.agrees:
                 continue
-            gap = cell.value - cell.reference
+            gap = cell.beyond
             way = "above" if gap > 0 else "below"
             text = (
                 f"{row.name}, {titles.get(key, key)}: {percent(cell.value)} %, "
-                f"{percent(abs(gap))} points {way} the {_named(cell)} {percent(cell.reference)} %."
+                f"{percent(abs(gap))} points {way} the {_named(cell)}."
             )
             (large if abs(gap) > 0.03 else small).append((abs(gap), text))
     sentences = [text for _, text in sorted(large, reverse=True)]
@@ -83,6 +83,13 @@ def disagreements(rows: Sequence[Row], measures: Sequence[Measure]) -> list[str]
             f"{len(small)} further {cells} by more than chance explains, by at most {most} points."
         )
     return sentences
+
+
+def falls_short(rows: Sequence[Row], measures: Sequence[Measure]) -> bool:
+    """Whether a model scores less under attack than the closed form of the feature that it should follow."""
+    attacked = [measure.key for measure in measures if measure.attacked]
+    cells = [row.cells[key] for row in rows for key in attacked if key in row.cells]
+    return any(cell.source == "closed form" and not cell.agrees and cell.beyond < 0 for cell in cells)
 
 
 def _telling(rows: Sequence[Row], chance: float) -> str:
@@ -98,7 +105,9 @@ def _of(cell: Cell) -> str:
 
 
 def _named(cell: Cell) -> str:
-    return "paper’s" if cell.source == "paper" else "closed form’s"
+    if cell.between is not None:
+        return f"closed forms’ range, {percent(cell.between[0])} to {percent(cell.between[1])} %"
+    return f"{'paper’s' if cell.source == 'paper' else 'closed form’s'} {percent(cell.reference or 0.0)} %"
 
 
 def _followed(name: str, cells: Mapping[str, Cell]) -> list[str]:

@@ -6,7 +6,7 @@ from typing import final
 
 import torch
 
-from notbugs.app.rows import SETS
+from notbugs.app.rows import SETS, budget_text
 from notbugs.data.labeled import LabeledImages, Origin
 from notbugs.data.planted import PlantedTruth, truth_of
 from notbugs.data.shards import read_origin, read_shard
@@ -19,8 +19,8 @@ _NOTES = {
     "d_r": "{start}, moved until the robust model’s features are the original’s; what that model does not look at "
     "stays as it was",
     "d_nr": "{start}, moved until the standard model’s features are the original’s",
-    "d_rand": "moved within the budget until the standard model saw the new label, drawn at random",
-    "d_det": "moved within the budget until the standard model saw the next class; every label is wrong",
+    "d_rand": "moved within {budget} towards what the standard model sees as the new label, drawn at random",
+    "d_det": "moved within {budget} towards what the standard model sees as the next class; every label is wrong",
 }
 
 
@@ -54,8 +54,13 @@ def first_shard(stage: Run) -> LabeledImages:
     )
 
 
-def strips(built: Mapping[str, LabeledImages], originals: LabeledImages | None) -> list[Strip]:
-    """The same few images in every set. Without the originals, the rebuilt images alone."""
+def strips(
+    built: Mapping[str, LabeledImages], originals: LabeledImages | None, threats: Mapping[str, str]
+) -> list[Strip]:
+    """The same few images in every set. Without the originals, the rebuilt images alone.
+
+    `threats` says how far the images of a set were pushed, where they were.
+    """
     if not built:
         return []
     rows = _chosen(built)
@@ -71,16 +76,19 @@ def strips(built: Mapping[str, LabeledImages], originals: LabeledImages | None) 
         shown += _planted_shapes(source)
     for key, data in parts.items():
         title = SETS.get(key, data.origin.name)
-        shown.append(_strip(title, _note(key, data), data.images, _labels(data)))
+        shown.append(_strip(title, _note(key, data, threats.get(key, "")), data.images, _labels(data)))
         if source is not None and "target" in data.columns:
             shown += _changes(title, data, source)
     return shown
 
 
-def _note(key: str, data: LabeledImages) -> str:
+def _note(key: str, data: LabeledImages, threat: str) -> str:
     start = data.columns.get("start_index")
     from_noise = start is not None and bool((start < 0).all())
-    return _NOTES.get(key, "").format(start="noise" if from_noise else "another image")
+    return _NOTES.get(key, "").format(
+        start="noise" if from_noise else "another image",
+        budget=budget_text(threat) if threat else "its threat",
+    )
 
 
 def _chosen(built: Mapping[str, LabeledImages]) -> torch.Tensor:

@@ -10,13 +10,12 @@ import jinja2
 
 from notbugs.app.built import built_set
 from notbugs.app.figures import Series, accuracy_bars, training_curves
-from notbugs.app.findings import disagreements, findings, headline
+from notbugs.app.findings import disagreements, falls_short, findings, headline
 from notbugs.app.pictures import first_shard, strips
 from notbugs.app.repeating import duration, may_be_elsewhere, prose, quoted, reload_originals, repeat_command
 from notbugs.app.rows import (
     MODELS,
     SETS,
-    TRAINED_ON,
     Measure,
     Row,
     attack_text,
@@ -24,6 +23,7 @@ from notbugs.app.rows import (
     percent,
     study_measures,
     study_rows,
+    trained_on,
 )
 from notbugs.data.labeled import LabeledImages
 from notbugs.data.shards import ORIGIN
@@ -77,22 +77,31 @@ def _study(run: Run, result: dict[str, Any], originals: LabeledImages | None) ->
         ],
         "rows": rows,
         "measures": measures,
-        "trained_on": TRAINED_ON,
+        "trained_on": trained_on(result),
         "attacked_part": _attacked_part(rows, measures),
         "published_in": study.get("published_in", "") if result.get("published") else "",
         "has_published": bool(result.get("published")),
         "chance": 1 / classes,
         "has_closed_forms": bool(result.get("expected")),
         "disagreements": disagreements(rows, measures),
+        "falls_short": falls_short(rows, measures),
         "bars": _bars(rows, measures, classes),
-        "strips": strips(shards, originals),
+        "strips": strips(shards, originals, _threats(study["builders"])),
         "has_originals": originals is not None,
         "curves": [(MODELS[key], *_curves(stages[key], key)) for key in MODELS if key in stages],
-        "sets": [built_set(stage, key=key, teacher=teachers[key]) for key, stage in built.items()],
+        "sets": [
+            built_set(stage, key=key, teacher=teachers[key], studied=study["threat"])
+            for key, stage in built.items()
+        ],
         "stage_seconds": _stage_seconds(result["stage_seconds"]),
         "command": repeat_command(result, run.path.parent),
         "may_be_elsewhere": may_be_elsewhere(study["source"]),
     }
+
+
+def _threats(builders: Mapping[str, Any]) -> dict[str, str]:
+    """How far each set's images were pushed, where they were."""
+    return {key: one["attack"]["threat"] for key, one in builders.items() if "attack" in one}
 
 
 def _single(run: Run, result: dict[str, Any], originals: LabeledImages | None) -> dict[str, Any]:
@@ -123,7 +132,9 @@ def _single(run: Run, result: dict[str, Any], originals: LabeledImages | None) -
         "metrics": [
             (name, value, result.get("intervals", {}).get(name)) for name, value in result["metrics"].items()
         ],
-        "strips": strips({key: first_shard(run)}, originals) if is_built else [],
+        "strips": strips({key: first_shard(run)}, originals, _threats({key: config["builder"]}))
+        if is_built
+        else [],
         "has_originals": originals is not None,
         "curves": [("Training", *_curves(run, "train"))] if run.read_metrics() else [],
         "sets": [built_set(run, key=key)] if is_built else [],

@@ -15,13 +15,13 @@ MODELS = {
     "d_rand": "Student of D_rand",
     "d_det": "Student of D_det",
 }
-TRAINED_ON = {
+_TRAINED_ON = {
     "standard": "the data as they are",
     "robust": "the data, against an adversary",
     "d_r": "images rebuilt from the robust model’s features",
     "d_nr": "images rebuilt from the standard model’s features",
-    "d_rand": "imperceptibly changed images under random labels",
-    "d_det": "imperceptibly changed images, every label wrong (y + 1)",
+    "d_rand": "images changed {how}, under random labels",
+    "d_det": "images changed {how}, every label wrong (y + 1)",
 }
 SETS = {"d_r": "D_R", "d_nr": "D_NR", "d_rand": "D_rand", "d_det": "D_det"}
 PLANTED = {"follows_robust": "robust shape", "follows_nonrobust": "non-robust pattern"}
@@ -51,14 +51,21 @@ class Cell:
     between: tuple[float, float] | None = None  # what the two single-feature students would score
 
     @property
+    def beyond(self) -> float:
+        """How far the value lies above (positive) or below the reference, or the nearer end of the range."""
+        low, high = self.between or (self.reference, self.reference)
+        if low is None or high is None:
+            return 0.0
+        return min(self.value - low, 0.0) + max(self.value - high, 0.0)
+
+    @property
     def agrees(self) -> bool:
-        """Whether the reference lies in the interval; a cell without reference agrees with all."""
-        if self.between is not None:
-            return self.interval[1] >= self.between[0] and self.interval[0] <= self.between[1]
-        if self.reference is None:
+        """Whether the interval holds the reference, or touches the range; without either it agrees with all."""
+        low, high = self.between or (self.reference, self.reference)
+        if low is None or high is None:
             return True
         # Published numbers are rounded to a tenth of a percent or finer.
-        return self.interval[0] - 5e-4 <= self.reference <= self.interval[1] + 5e-4
+        return self.interval[0] - 5e-4 <= high and low <= self.interval[1] + 5e-4
 
 
 @final
@@ -118,6 +125,23 @@ def study_rows(result: Mapping[str, Any]) -> tuple[Row, ...]:
         }
         rows.append(Row(key=key, name=name, cells=cells))
     return tuple(rows)
+
+
+def trained_on(result: Mapping[str, Any]) -> dict[str, str]:
+    """What each model was trained on, in words."""
+    study = result["config"]["study"]
+    pushes = {
+        key: builder["attack"]["threat"] for key, builder in study["builders"].items() if "attack" in builder
+    }
+    hows = {key: push_text(threat, study["threat"]) for key, threat in pushes.items()}
+    return {key: text.format(how=hows.get(key, "")) for key, text in _TRAINED_ON.items()}
+
+
+def push_text(threat: str, studied: str) -> str:
+    """How far images were changed: called imperceptible only inside the budget that the study is about."""
+    push, budget = parse_threat(threat), parse_threat(studied) if studied else None
+    is_within = budget is not None and type(push) is type(budget) and push.eps <= budget.eps
+    return f"{'imperceptibly, ' if is_within else ''}within {budget_text(threat)}"
 
 
 def budget_text(threat: str) -> str:

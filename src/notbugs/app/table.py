@@ -77,10 +77,10 @@ def _cell_text(cell: Cell) -> Text:
     text = Text(percent(cell.value), style="bold")
     half = max(cell.value - cell.interval[0], cell.interval[1] - cell.value)
     text.append(f"±{percent(half)}", style="not bold dim")
+    mark = " " if cell.agrees else "*"
     if cell.between is not None:
-        text.append(f"\n({percent(cell.between[0])}…{percent(cell.between[1])})", style="not bold cyan")
+        text.append(f"\n({percent(cell.between[0])}…{percent(cell.between[1])}){mark}", style="not bold cyan")
     elif cell.reference is not None:
-        mark = " " if cell.agrees else "*"
         text.append(f"\n({percent(cell.reference)}){mark}", style="not bold cyan")
     return text
 
