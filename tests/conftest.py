@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +31,12 @@ def _write(file: Path, count: int, seed: int) -> None:
 
 @pytest.fixture(scope="session")
 def cifar10(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """CIFAR-10 in the Hugging Face Parquet layout: the real one, or 600 + 200 images of noise."""
-    real = Path(__file__).resolve().parents[1] / "../shared/data/cifar10"
+    """CIFAR-10 in the Hugging Face Parquet layout: the real one, or 600 + 200 images of noise.
+
+    The real one is looked for in NOTBUGS_CIFAR10, or beside the project in shared/data/cifar10.
+    """
+    beside = Path(__file__).resolve().parents[2] / "shared/data/cifar10"
+    real = Path(os.environ.get("NOTBUGS_CIFAR10", beside))
     if real.is_dir():
         return real.resolve()
     made = tmp_path_factory.mktemp("cifar10")

@@ -9,7 +9,7 @@ from notbugs.data.planted import planted
 from notbugs.data.shards import read_built, read_origin, shard_path
 from notbugs.errors import NotbugsError
 from notbugs.features import MatchEmbeddings, PushToTarget, build_dataset
-from notbugs.jobs import Job, build_job, model_spec, train_job, trained_model
+from notbugs.jobs import Job, build_flags, build_job, model_spec, train_job, trained_model
 from notbugs.models import build
 from notbugs.recipes import targeted_attack
 from notbugs.runs import Run
@@ -49,7 +49,6 @@ def test_what_is_written_is_what_the_library_builds(tmp_path: Path, builder: Mat
 def test_a_lost_shard_is_rebuilt_alone_and_the_same(tmp_path: Path, lost: int) -> None:
     run = built(tmp_path, BUILDERS[1])
     before = {path.name: path.read_bytes() for path in run.path.glob("shard-*")}
-    (run.path / "result.json").unlink()
     shard_path(run.path, lost).unlink()
     times = {path: path.stat().st_mtime_ns for path in run.path.glob("shard-*")}
     built(tmp_path, BUILDERS[1])
@@ -110,3 +109,22 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_bytes(tmp_path: Path) -
     assert not resumed.checkpoint.exists()
     assert len(resumed.read_metrics()) == 4
     assert not trained_model(resumed, torch.device("cpu")).training
+
+
+def test_a_build_that_fools_too_few_says_so(tmp_path: Path) -> None:
+    (flag,) = built(tmp_path, BUILDERS[1]).result["flags"]
+    assert flag["of"] == "built"
+    assert "of its images fool the source model" in flag["reason"]
+    assert build_flags("d", {"fooling_rate": 0.95}) == []
+    (flag,) = build_flags("d", {"feature_residual": 0.4, "feature_residual_at_start": 0.7})
+    assert flag["reason"] == "features matched to 0.40 only, from 0.70: more steps"
+
+
+def test_the_accuracy_of_a_training_is_counted_in_float32(tmp_path: Path) -> None:
+    test = planted("test", count=150)
+    here = Job(root=tmp_path, seed=0, precision="bfloat16")
+    spec, config = model_spec(ARCH, DATA), TrainConfig(epochs=2, lr=0.1, batch_size=30)
+    run = train_job(here, "trained", spec, DATA, config, validation=test)
+    model = trained_model(run, torch.device("cpu"))
+    right = int((model(test.images).argmax(1) == test.labels).sum())
+    assert run.result["metrics"]["clean_accuracy"] == right / 150

@@ -2,11 +2,10 @@
 
 import multiprocessing
 import os
-import queue
 import signal
 import threading
 from collections.abc import Callable, Collection, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -50,20 +49,18 @@ def side_by_side(
     what they write: run directories, nothing is returned. The first error ends all of them and is raised here.
     """
     context = multiprocessing.get_context("spawn")
-    messages = context.Queue()
-    wanted, unwanted = context.Pipe(
-        duplex=False
-    )  # its closing, by us or by our death, tells the workers to end
+    messages = context.SimpleQueue()  # written to without a thread: what a task said is there when it is done
+    # Its closing, by us or by our death, tells the workers to end.
+    wanted, unwanted = context.Pipe(duplex=False)
     threads = max(1, torch.get_num_threads() // workers)
     reports: dict[str, Progress] = {}
 
-    def pass_on(wait: float) -> None:
-        with suppress(queue.Empty):
-            while True:
-                stage, done, total, note = messages.get(timeout=wait)
-                if stage not in reports:
-                    reports[stage] = watch(stage)
-                reports[stage](done, total, note)
+    def pass_on() -> None:
+        while not messages.empty():
+            stage, done, total, note = messages.get()
+            if stage not in reports:
+                reports[stage] = watch(stage)
+            reports[stage](done, total, note)
 
     with ProcessPoolExecutor(workers, context, _begin, (messages, wanted, threads)) as pool:
         waiting = dict(tasks)
@@ -76,9 +73,11 @@ def side_by_side(
                     running[name] = pool.submit(waiting.pop(name), _report)
                 if not running:
                     raise ValueError(f"tasks that wait for each other: {sorted(waiting)}")
-                pass_on(0.1)
+                wait(running.values(), timeout=0.1, return_when=FIRST_COMPLETED)
+                pass_on()
                 for name in [name for name, one in running.items() if one.done()]:
                     running.pop(name).result()
+            pass_on()
         except BrokenProcessPool as error:
             raise NotbugsError(
                 "a worker process was killed, most likely because memory ran out; the same command goes on where "
@@ -86,7 +85,6 @@ def side_by_side(
             ) from error
         finally:
             unwanted.close()  # also after an error or Ctrl-C: nobody waits for work that nobody wants
-        pass_on(0.1)
 
 
 _messages: Any = None

@@ -2,16 +2,16 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
 import torch
 
-from notbugs.audits import Proportion, default_attacks, measure
+from notbugs.audits import Proportion, default_attacks, measure, predictions
 from notbugs.data.labeled import LabeledImages
-from notbugs.data.shards import concatenate, read_built, read_shard, write_origin
+from notbugs.data.shards import concatenate, is_complete, read_built, read_shard, write_origin
 from notbugs.execution import map_shards
 from notbugs.features import SHARD_SIZE, Builder, build_shard, built_origin, prepare, shard_count
 from notbugs.files import write_atomically
@@ -91,8 +91,9 @@ def train_job(
     last = history[-1]
     metrics: dict[str, float] = {"train_loss": last.loss, "train_accuracy": last.accuracy}
     intervals = {}
-    if validation is not None and last.validation_accuracy is not None:
-        clean = Proportion(round(last.validation_accuracy * len(validation)), len(validation))
+    if validation is not None:  # counted again in float32: the curve's last point may be in bfloat16
+        right = predictions(model, validation.images) == validation.labels
+        clean = Proportion(int(right.sum()), len(validation))
         metrics |= {"clean_accuracy": clean.value, "n": clean.n}
         intervals = {"clean_accuracy": clean.interval}
     run.finish(
@@ -132,7 +133,7 @@ def build_job(
         "precision": precision,
     }
     run = open_run(job.root, name, described)
-    if run.is_done:
+    if run.is_done and is_complete(run.path):
         return run
     started = time.monotonic()
     source = prepare(model, data, precision=precision)
@@ -153,7 +154,7 @@ def build_job(
             "config": described,
             "metrics": {**measured, "n": len(data)},
             "intervals": {},
-            "flags": [],
+            "flags": build_flags(name, measured),
             "seconds": round(time.monotonic() - started, 1),
             "device": str(data.images.device),
         }
@@ -176,9 +177,7 @@ def test_job(
         "command": "test",
         "model": model_digest(model),
         "test": test.digest,
-        "attacks": [
-            str(attack) for threat in budgets for attack in default_attacks(threat, steps=attack_steps)
-        ],
+        "attacks": [attack for threat in budgets for attack in default_attacks(threat, steps=attack_steps)],
         "tested": tested,
         "seed": job.seed,
         "precision": _resolved(job.precision, test),
@@ -212,9 +211,22 @@ def test_job(
     return run
 
 
+def build_flags(name: str, measured: Mapping[str, float]) -> list[dict[str, str]]:
+    """Reasons to distrust a built data set, from what its manifest measured."""
+    found = []
+    fooling = measured.get("fooling_rate", 1.0)
+    if fooling < 0.9:
+        found.append({"of": name, "reason": f"only {fooling:.0%} of its images fool the source model"})
+    residual, start = measured.get("feature_residual", 0.0), measured.get("feature_residual_at_start", 1.0)
+    if residual > 0.5 * start:
+        reason = f"features matched to {residual:.2f} only, from {start:.2f}: more steps"
+        found.append({"of": name, "reason": reason})
+    return found
+
+
 def trained_model(run: Run, device: torch.device) -> ImageClassifier:
     """The model of a finished training run, in evaluation mode."""
-    return load_model(run.model).to(device).eval()
+    return load_model(run.model).to(device)
 
 
 def built_data(run: Run, device: torch.device) -> LabeledImages:
@@ -227,4 +239,13 @@ def _resolved(precision: str, data: LabeledImages) -> Precision:
     return "float32" if choose_precision(precision, data.images.device) == torch.float32 else "bfloat16"
 
 
-__all__ = ["Job", "build_job", "built_data", "model_spec", "test_job", "train_job", "trained_model"]
+__all__ = [
+    "Job",
+    "build_flags",
+    "build_job",
+    "built_data",
+    "model_spec",
+    "test_job",
+    "train_job",
+    "trained_model",
+]

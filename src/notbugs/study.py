@@ -97,6 +97,7 @@ def run_study(
             "expected": closed_forms(test, budgets(study)),
             "between": det_closed_forms(test),
             "published": dict(study.published),
+            "published_in": study.published_in,
             "flags": flags(measured, runs),
             "attacks": [str(attack) for attack in default_attacks(study.threat, steps=study.attack_steps)],
             "stages": {name: str(stage.path.relative_to(run.path)) for name, stage in runs.items()},
@@ -121,7 +122,8 @@ def open_study(
     """The directory of a study, and its stages, none of them run yet."""
     described = {
         "command": "study",
-        "study": study,
+        # What is only said of a study does not make it another one.
+        "study": replace(study, duration="", published={}, published_in=""),
         "data": {"name": data.origin.name, "digest": data.digest},
         "test": {"name": test.origin.name, "digest": test.digest},
         "seed": seed,
@@ -200,26 +202,10 @@ def budgets(study: Study) -> tuple[Threat, Threat]:
 
 def flags(measured: Mapping[str, Proportion], stages: Mapping[str, Run]) -> list[dict[str, Any]]:
     """Reasons to distrust the numbers, as data."""
-    found = []
-    for name, stage in stages.items():
-        metrics = stage.result["metrics"]
-        if metrics.get("fooling_rate", 1.0) < 0.9:
-            found.append(
-                {
-                    "of": name,
-                    "reason": f"only {metrics['fooling_rate']:.0%} of its images fool the source model",
-                }
-            )
-        residual, start = metrics.get("feature_residual", 0.0), metrics.get("feature_residual_at_start", 1.0)
-        if residual > 0.5 * start:
-            found.append(
-                {
-                    "of": name,
-                    "reason": f"features matched to {residual:.2f} only, from {start:.2f}: more steps",
-                }
-            )
+    found = [{**flag, "of": name} for name, stage in stages.items() for flag in stage.result["flags"]]
     for name in TEACHERS:
-        if measured[f"{name}.clean"].interval[0] <= 1.5 / max(2, _classes(stages[name])):
+        chance = 1 / max(2, _classes(stages[name]))
+        if measured[f"{name}.clean"].interval[0] <= chance + 0.1 * (1 - chance):
             found.append(
                 {"of": name, "reason": "hardly better than chance: what is built with it means little"}
             )

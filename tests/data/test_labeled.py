@@ -1,5 +1,6 @@
 """Labelled images refuse what would be wrong without a word."""
 
+import jaxtyping
 import pytest
 import torch
 
@@ -35,3 +36,26 @@ def test_a_digest_is_of_the_content():
     first = labeled(torch.zeros(2, 3, 4, 4), torch.tensor([0, 1]))
     assert first.digest == labeled(torch.zeros(2, 3, 4, 4), torch.tensor([0, 1])).digest
     assert first.digest != first.relabeled(torch.tensor([1, 1])).digest
+
+
+@pytest.fixture
+def without_type_checks(monkeypatch):
+    """As a user runs: the shapes of annotations are checked in tests only, and would answer first."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+
+
+@pytest.mark.usefixtures("without_type_checks")
+@pytest.mark.parametrize(
+    "images",
+    [torch.zeros(2, 3, 4, 4, dtype=torch.uint8), torch.zeros(2, 3, 4, 4).double(), torch.zeros(2, 4, 4)],
+    ids=["bytes", "float64", "three dimensions"],
+)
+def test_images_of_another_kind_are_refused(images):
+    with pytest.raises(NotbugsError, match=r"expected float32 of shape \(n, channels, height, width\)"):
+        labeled(images, torch.tensor([0, 1]))
+
+
+@pytest.mark.usefixtures("without_type_checks")
+def test_labels_of_another_kind_are_refused():
+    with pytest.raises(NotbugsError, match=r"labels\.long\(\)"):
+        labeled(torch.zeros(2, 3, 4, 4), torch.tensor([0.0, 1.0]))

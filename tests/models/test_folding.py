@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from notbugs.models import build
-from notbugs.models.folding import Affine, FoldedClassifier, autocast, fast_view
+from notbugs.models.folding import Affine, Autocast, FoldedClassifier, fast_view
 
 
 def close(given, expected, rel=1e-4):
@@ -138,7 +138,7 @@ def test_the_fast_view_of_a_foreign_model_is_the_model_or_its_autocast(images):
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.LazyLinear(2))
     model(images)
     assert fast_view(model, torch.float32) is model
-    for fast in (fast_view(model, torch.bfloat16), autocast(model, torch.bfloat16)):
+    for fast in (fast_view(model, torch.bfloat16), Autocast(model, torch.bfloat16)):
         with torch.no_grad():
             logits = fast(images)
             assert logits.dtype == torch.float32

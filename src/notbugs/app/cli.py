@@ -32,8 +32,16 @@ def main(tokens: Sequence[str] | None = None) -> None:
     except OSError as error:
         where = f" {error.filename}:" if error.filename else ""
         fail(f"{where} {error.strerror or error}".strip(), code=2)
-    except MemoryError:
-        fail("out of memory; use fewer images or a smaller batch", code=2)
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        fail("out of memory; choose a smaller --arch, --batch-size or data set", code=2)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """An accelerator's allocator raises a class of its own, the CPU's a RuntimeError like any other."""
+    own = type(error).__name__ == "OutOfMemoryError"
+    return isinstance(error, MemoryError) or own or "DefaultCPUAllocator" in str(error)
 
 
 def fail(message: str, *, code: int) -> None:

@@ -38,6 +38,7 @@ def examine(common: Common) -> list[Finding]:
         Finding("device", True, _device_name(device)),
         Finding("bfloat16", None, "fast on this device" if has_fast_bfloat16(device) else "not fast here"),
         _gradient(device, precision, common.seed),
+        Finding("compile", None, _compiler(device)),
         _room(common.out),
     ]
     for module, use in EXTRAS.items():
@@ -77,6 +78,11 @@ def _gradient(device: torch.device, precision: torch.dtype, seed: int) -> Findin
         f"computed in {str(precision).removeprefix('torch.')}, the format of searches; results are in float32"
     )
     return Finding("input gradient", bool(gradient.isfinite().all()), text)
+
+
+def _compiler(device: torch.device) -> str:
+    found = device.type == "cuda" or shutil.which("c++") or shutil.which("cl")
+    return f"torch.compile {'has its compiler' if found else 'lacks a C++ compiler'}; nothing here needs it"
 
 
 def _room(out: Path) -> Finding:

@@ -79,7 +79,7 @@ def _study(run: Run, result: dict[str, Any], originals: LabeledImages | None) ->
         "measures": measures,
         "trained_on": trained_on(result),
         "attacked_part": _attacked_part(rows, measures),
-        "published_in": study.get("published_in", "") if result.get("published") else "",
+        "published_in": result.get("published_in", "") if result.get("published") else "",
         "has_published": bool(result.get("published")),
         "chance": 1 / classes,
         "has_closed_forms": bool(result.get("expected")),

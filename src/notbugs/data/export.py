@@ -27,7 +27,7 @@ Kind = Literal["parquet", "imagefolder", "npz"]
 _ROW_GROUP = 1000
 
 
-def export(data: LabeledImages, path: Path, kind: Kind, *, split: str = "train") -> Path:
+def export(data: LabeledImages, path: str | Path, kind: Kind, *, split: str = "train") -> Path:
     """Write `data` into the new directory `path`, with a data set card README.md, and return `path`.
 
     * `parquet`: `data/SPLIT-00000-of-00001.parquet` with columns `img` (8-bit PNG) and `label`, every further
@@ -38,13 +38,20 @@ def export(data: LabeledImages, path: Path, kind: Kind, *, split: str = "train")
 
     `split` is the name that the files get. The directory appears complete or not at all. Raises NotbugsError
     if `path` exists and is not an empty directory, and for data that the format cannot hold.
+
+    >>> import tempfile
+    >>> from notbugs import load
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     written = export(load("digits").first(10), f"{directory}/digits", "npz")
+    ...     sorted(path.name for path in written.iterdir())
+    ['README.md', 'train.npz']
     """
     writers = {"parquet": _write_parquet, "imagefolder": _write_folder, "npz": _write_npz}
     if kind not in writers:
         raise unknown("export kind", kind, writers)
     if not re.fullmatch(r"\w+", split):
         raise NotbugsError(f"split {split!r} becomes a file name; use letters and digits, as in 'train'")
-    data = data.to("cpu")
+    data, path = data.to("cpu"), Path(path)
     with _appearing(path) as directory:
         exact = writers[kind](data, directory, split)
         card = dataset_card(data, kind=kind, split=split, exact=exact)

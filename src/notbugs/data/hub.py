@@ -19,7 +19,7 @@ def fetch(name: str) -> Path:
     except ImportError as error:
         raise NotbugsError(
             f"{name} comes from the Hugging Face hub, which needs huggingface_hub: "
-            f"pip install 'notbugs[hub]', or {instead}"
+            f"pip install huggingface_hub, or {instead}"
         ) from error
     try:
         for revision in (None, _CONVERTED):

@@ -51,6 +51,16 @@ class LabeledImages:
         n = len(self.images)
         if n == 0:
             raise NotbugsError(f"{self.origin.name} has 0 images; nothing can be measured on it")
+        if self.images.dim() != 4 or self.images.dtype != torch.float32:
+            raise NotbugsError(
+                f"{self.origin.name}: images are {self.images.dtype} of shape {tuple(self.images.shape)}, expected "
+                "float32 of shape (n, channels, height, width) in [0, 1]; bytes: images.float() / 255"
+            )
+        if self.labels.dim() != 1 or self.labels.dtype != torch.int64:
+            raise NotbugsError(
+                f"{self.origin.name}: labels are {self.labels.dtype} of shape {tuple(self.labels.shape)}, expected "
+                "int64 of shape (n,); convert with labels.long()"
+            )
         # Also false where there is a NaN.
         if not (self.images.amin() >= 0 and self.images.amax() <= 1):
             outside = ~((self.images >= 0) & (self.images <= 1)).flatten(1).all(1)

@@ -97,6 +97,13 @@ def read_origin(directory: Path) -> dict[str, Any]:
         raise NotbugsError(f"{path} is damaged ({error}); delete it and run the same build again") from error
 
 
+def is_complete(directory: Path) -> bool:
+    """Whether the manifest is there, and every shard that it names."""
+    if not (directory / ORIGIN).is_file():
+        return False
+    return all((directory / entry["file"]).is_file() for entry in read_origin(directory)["shards"])
+
+
 def read_built(directory: Path) -> LabeledImages:
     """A built data set, every shard checked against its digest.
 

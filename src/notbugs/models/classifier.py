@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, final, no_type_check
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from notbugs.errors import NotbugsError
 from notbugs.tensors import Embeddings, Images, Logits
@@ -104,6 +104,13 @@ class ModelSpec:
         return ModelSpec.from_dict(fields)
 
 
+@fx.wrap  # a tracer's symbols have no shape to look at: the check becomes a step of the traced network
+def _require_channels(images: Tensor, channels: int) -> None:
+    """One channel would be spread over three without a word."""
+    if images.shape[1] != channels:
+        raise NotbugsError(f"the model takes {channels} channels, the images have {images.shape[1]}")
+
+
 class Normalize(nn.Module):
     """(images - mean) / std per channel; mean and std are buffers, saved with the weights.
 
@@ -121,10 +128,7 @@ class Normalize(nn.Module):
     @no_type_check
     def forward(self, images: Images) -> Images:
         """Centered and scaled images, same shape. Raises NotbugsError if the channels are not the model's."""
-        if images.shape[1] != self.mean.shape[1]:  # one channel would be spread over three without a word
-            raise NotbugsError(
-                f"the model takes {self.mean.shape[1]} channels, the images have {images.shape[1]}"
-            )
+        _require_channels(images, self.mean.shape[1])
         return ((images - self.mean) / self.std).type_as(self.mean)
 
 

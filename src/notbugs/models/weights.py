@@ -4,8 +4,6 @@ The same weights give the same bytes, so a file's digest identifies a model.
 """
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from notbugs.errors import NotbugsError
+from notbugs.files import write_atomically
 from notbugs.models.classifier import ImageClassifier, ModelSpec
 from notbugs.models.registry import skeleton
 
@@ -22,31 +21,31 @@ SPEC = "notbugs.spec"
 """The one metadata key (one: the order of several would differ from file to file)."""
 
 
-def save_model(model: ImageClassifier, path: Path) -> None:
-    """Write weights and spec to `path`: complete or not at all, mode 0644."""
+def save_model(model: ImageClassifier, path: str | Path) -> None:
+    """Write weights and spec to `path`: complete or not at all. Raises NotbugsError for NaN, or if it cannot be."""
+    path = Path(path)
     state = _contiguous(model.state_dict())
     _require_finite(state, path)
-    data = safetensors.torch.save(state, metadata={SPEC: model.spec.to_json()})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_atomically(path, safetensors.torch.save(state, metadata={SPEC: model.spec.to_json()}))
 
 
-def load_model(path: Path) -> ImageClassifier:
-    """The model that `save_model` wrote, on the CPU, in channels_last, in training mode like a new one."""
+def load_model(path: str | Path) -> ImageClassifier:
+    """The model that `save_model` wrote, on the CPU, in channels_last, in evaluation mode.
+
+    Raises NotbugsError if the file is missing, damaged, not ours, holds NaN, or does not fit the network it names.
+
+    >>> import tempfile
+    >>> from notbugs.models import build
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     save_model(build("convnet", classes=2, seed=0), f"{directory}/model.safetensors")
+    ...     load_model(f"{directory}/model.safetensors").spec.arch
+    'convnet'
+    """
+    path = Path(path)
     state, metadata = _read_safetensors(path)
     if SPEC not in metadata:
         raise NotbugsError(
-            f"{path} says no architecture: load_state reads its weights, `build` makes a network"
+            f"{path} says no architecture: notbugs.models.load_state reads its weights, `build` makes a network"
         )
     try:
         spec = ModelSpec.from_json(metadata[SPEC])
@@ -55,7 +54,7 @@ def load_model(path: Path) -> ImageClassifier:
         raise NotbugsError(f"{path}: {error}") from error
     _require_match(model.state_dict(), state, path)
     model.load_state_dict(state, assign=True)
-    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 
 
 def load_state(path: Path) -> dict[str, Tensor]:
