@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from notbugs.audits import predictions
 from notbugs.models import build
 
 ROOT = Path(__file__).parents[1]
@@ -28,15 +29,9 @@ def images():
     return torch.rand(12, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 
 
-def test_wilson_interval(part):
-    low, high = part("judge").wilson(8, 10)
-    assert (low, high) == pytest.approx((0.4902, 0.9433), abs=1e-4)  # Agresti & Coull 1998
-    assert part("judge").wilson(0, 10)[0] == 0
-
-
 def test_an_image_outside_the_threat_is_no_success(part, model, images):
     judge = part("judge")
-    labels = judge.predictions(model, images)
+    labels = predictions(model, images)
     other = images[labels != labels[0]]
     if len(other) == 0:
         other = 1 - images[:1]
@@ -49,8 +44,8 @@ def test_an_image_outside_the_threat_is_no_success(part, model, images):
 
 def test_an_image_that_was_wrong_before_is_no_success(part, model, images):
     judge = part("judge")
-    labels = (judge.predictions(model, images) + 1) % 3
-    labels[0] = judge.predictions(model, images)[0]
+    labels = (predictions(model, images) + 1) % 3
+    labels[0] = predictions(model, images)[0]
     counted = judge.verdict(model, images, labels, images, eps=0.5)
     assert counted["right_before"] == 1
     assert counted["fooled"] == 0
@@ -60,7 +55,7 @@ def test_an_image_that_was_wrong_before_is_no_success(part, model, images):
 @pytest.mark.parametrize("contender", ["ours", "plain_float32", "plain_bfloat16"])
 def test_contenders_without_a_peer_stay_in_the_threat(part, model, images, contender):
     attackers, judge = part("attackers"), part("judge")
-    labels = judge.predictions(model, images)
+    labels = predictions(model, images)
     task = attackers.Task(eps=0.5, steps=4, step_size=0.3, batch_size=5)
     found = attackers.ATTACKERS[contender](model, images, labels, task)
     assert judge.verdict(model, images, labels, found, 0.5)["outside_threat"] == 0

@@ -90,3 +90,22 @@ def test_writing_below_a_file_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(NotbugsError, match="choose another --out"):
         write_atomically(tmp_path / "file" / "below", "x")
+
+
+def test_the_seconds_of_a_killed_call_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    run = open_run(tmp_path, "name", {})
+    killed = run.clock()
+    now = 130.0
+    killed.keep()
+    now = 500.0  # what it did since is lost
+    resumed = run.clock()
+    now = 507.0
+    assert resumed.seconds == 37.0
+    run.finish({"seconds": resumed.seconds})
+    assert sorted(path.name for path in run.path.iterdir()) == [
+        "config.json",
+        "provenance.json",
+        "result.json",
+    ]

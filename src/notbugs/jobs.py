@@ -1,7 +1,6 @@
 """Training, building and testing as run directories: begun, resumed and finished by the same call."""
 
 import json
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -57,7 +56,7 @@ def train_job(
     validation: LabeledImages | None = None,
 ) -> Run:
     """A trained model in a run directory; returns at once if it is there. Raises what `train` raises."""
-    precision = _resolved(job.precision if config.precision == "auto" else config.precision, data)
+    precision = resolved_precision(job.precision if config.precision == "auto" else config.precision, data)
     config = replace(config, precision=precision)
     described = {
         "command": "train",
@@ -70,11 +69,12 @@ def train_job(
     run = open_run(job.root, name, described)
     if run.is_done:
         return run
-    started = time.monotonic()
+    clock = run.clock()
     history: list[EpochMetrics] = []
 
     def keep(metrics: EpochMetrics) -> None:
         history.append(metrics)
+        clock.keep()
         write_atomically(run.metrics, "".join(json.dumps(asdict(m)) + "\n" for m in history))
 
     model = train(
@@ -104,7 +104,7 @@ def train_job(
             "intervals": intervals,
             "flags": [],
             "model": model_digest(model),
-            "seconds": round(time.monotonic() - started, 1),
+            "seconds": clock.seconds,
             "device": str(data.images.device),
         }
     )
@@ -122,7 +122,7 @@ def build_job(
     shard_size: int = SHARD_SIZE,
 ) -> Run:
     """A built data set in a run directory, shard by shard; what an earlier call left is kept."""
-    precision = _resolved(job.precision, data)
+    precision = resolved_precision(job.precision, data)
     described: dict[str, Any] = {
         "command": "build",
         "builder": builder,
@@ -135,13 +135,18 @@ def build_job(
     run = open_run(job.root, name, described)
     if run.is_done and is_complete(run.path):
         return run
-    started = time.monotonic()
+    clock = run.clock()
     source = prepare(model, data, precision=precision)
+
+    def report(done: int, total: int, note: str) -> None:
+        clock.keep()
+        job.progress(done, total, note)
+
     shards = map_shards(
         lambda index: build_shard(builder, source, index, seed=job.seed, shard_size=shard_size),
         shard_count(data, shard_size),
         run.path,
-        progress=job.progress,
+        progress=report,
     )
     origin = built_origin(builder, model, data, seed=job.seed)
     # Measured on what is on disk, whichever call wrote it.
@@ -155,7 +160,7 @@ def build_job(
             "metrics": {**measured, "n": len(data)},
             "intervals": {},
             "flags": build_flags(name, measured),
-            "seconds": round(time.monotonic() - started, 1),
+            "seconds": clock.seconds,
             "device": str(data.images.device),
         }
     )
@@ -180,12 +185,12 @@ def test_job(
         "attacks": [attack for threat in budgets for attack in default_attacks(threat, steps=attack_steps)],
         "tested": tested,
         "seed": job.seed,
-        "precision": _resolved(job.precision, test),
+        "precision": resolved_precision(job.precision, test),
     }
     run = open_run(job.root, name, described)
     if run.is_done:
         return run
-    started = time.monotonic()
+    clock = run.clock()
     measured = measure(
         model,
         test,
@@ -204,7 +209,7 @@ def test_job(
             "intervals": {key: value.interval for key, value in measured.items()},
             "counts": {key: [value.count, value.n] for key, value in measured.items()},
             "flags": [],
-            "seconds": round(time.monotonic() - started, 1),
+            "seconds": clock.seconds,
             "device": str(test.images.device),
         }
     )
@@ -234,7 +239,7 @@ def built_data(run: Run, device: torch.device) -> LabeledImages:
     return read_built(run.path).to(device)
 
 
-def _resolved(precision: str, data: LabeledImages) -> Precision:
+def resolved_precision(precision: str, data: LabeledImages) -> Precision:
     """The precision by name; a config that says `auto` would not say what was done."""
     return "float32" if choose_precision(precision, data.images.device) == torch.float32 else "bfloat16"
 
@@ -245,6 +250,7 @@ __all__ = [
     "build_job",
     "built_data",
     "model_spec",
+    "resolved_precision",
     "test_job",
     "train_job",
     "trained_model",

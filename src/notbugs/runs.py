@@ -8,6 +8,7 @@ import hashlib
 import json
 import platform
 import subprocess
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -59,18 +60,44 @@ class Run:
         return self.path / "metrics.jsonl"
 
     @property
+    def _seconds(self) -> Path:
+        return self.path / "seconds"
+
+    @property
     def report(self) -> Path:
         return self.path / "report.html"
+
+    def clock(self) -> "Clock":
+        """Starts to count the seconds of work on this run, on top of those of earlier calls."""
+        return Clock(self._seconds)
 
     def finish(self, result: Mapping[str, Any]) -> None:
         """Write `result.json`: from here on the run is done."""
         write_atomically(self.path / "result.json", to_json({"schema": SCHEMA, **result}))
+        self._seconds.unlink(missing_ok=True)
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """One dictionary per epoch; empty where nothing was trained."""
         if not self.metrics.is_file():
             return []
         return [json.loads(line) for line in self.metrics.read_text().splitlines()]
+
+
+@final
+class Clock:
+    """Seconds of work on a run by all calls together; of a killed one, those up to its last `keep`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._before = float(path.read_text()) if path.is_file() else 0.0
+        self._started = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        return round(self._before + time.monotonic() - self._started, 1)
+
+    def keep(self) -> None:
+        write_atomically(self.path, str(self.seconds))
 
 
 def open_run(root: Path, name: str, config: Mapping[str, Any]) -> Run:

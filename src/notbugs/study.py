@@ -1,7 +1,7 @@
 """The main job: decompose a data set into robust and non-robust features, and see what each alone can do.
 
-Two models are trained on the data (standard, robust), four data sets are built with them, a student is trained
-on each, and all six are measured on the original test set.
+Teachers are trained on the data (standard, robust), four data sets are built with them, a student is trained on
+each, and all of them are measured on the original test set.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,16 @@ from notbugs.data.labeled import LabeledImages
 from notbugs.execution import Watch
 from notbugs.expectations import closed_forms, det_closed_forms
 from notbugs.features import Builder
-from notbugs.jobs import Job, build_job, built_data, model_spec, test_job, train_job, trained_model
+from notbugs.jobs import (
+    Job,
+    build_job,
+    built_data,
+    model_spec,
+    resolved_precision,
+    test_job,
+    train_job,
+    trained_model,
+)
 from notbugs.models import ImageClassifier
 from notbugs.progress import silent
 from notbugs.runs import Run, open_run
@@ -22,7 +31,6 @@ from notbugs.seeds import derived_seed
 from notbugs.threats import Threat
 from notbugs.training import TrainConfig
 
-TEACHERS = ("standard", "robust")
 STUDENTS = ("d_r", "d_nr", "d_rand", "d_det")
 
 
@@ -31,18 +39,20 @@ STUDENTS = ("d_r", "d_nr", "d_rand", "d_det")
 class Study:
     """What a study does, as one value. `published` holds the paper's numbers by metric name, to print beside.
 
-    `builders` are keyed by student; `built_with` names the model that each is built with. `student` is how all
-    students are trained, save those that `students` names. `tested` bounds the images of the robust accuracies.
+    `teachers` are the models trained on the data: `standard`, `robust`, and others that a builder may want.
+    `builders` are keyed by student, and `built_with` names the teacher of each: the robust one for `d_r`, the
+    standard one for the others, where it says nothing else. `student` is how all students are trained, save those
+    that `students` names. `tested` bounds the images of the robust accuracies.
     """
 
     name: str
     source: str
     arch: str
     threat: Threat
-    standard: TrainConfig
-    robust: TrainConfig
+    teachers: Mapping[str, TrainConfig]
     student: TrainConfig
     builders: Mapping[str, Builder]
+    built_with: Mapping[str, str] = field(default_factory=dict)
     students: Mapping[str, TrainConfig] = field(default_factory=dict)
     attack_steps: int = 20
     tested: int = 2000
@@ -53,9 +63,8 @@ class Study:
     def with_arch(self, arch: str) -> "Study":
         return replace(self, arch=arch)
 
-    @staticmethod
-    def built_with(student: str) -> str:
-        return "robust" if student == "d_r" else "standard"
+    def teacher_of(self, student: str) -> str:
+        return self.built_with.get(student, "robust" if student == "d_r" else "standard")
 
 
 def run_study(
@@ -77,7 +86,7 @@ def run_study(
     run = stages.run
     if run.is_done:
         return run
-    names = (*TEACHERS, *study.builders)
+    names = (*study.teachers, *study.builders)
     tested = {name: stages.tested(name) for name in names}
     runs = {name: stages.model(name) for name in names}
     runs |= {f"data_{name}": stages.built(name) for name in study.builders}
@@ -98,7 +107,7 @@ def run_study(
             "between": det_closed_forms(test),
             "published": dict(study.published),
             "published_in": study.published_in,
-            "flags": flags(measured, runs),
+            "flags": flags(study, measured, runs),
             "attacks": [str(attack) for attack in default_attacks(study.threat, steps=study.attack_steps)],
             "stages": {name: str(stage.path.relative_to(run.path)) for name, stage in runs.items()},
             "stage_seconds": {name: stage.result["seconds"] for name, stage in runs.items()},
@@ -120,6 +129,7 @@ def open_study(
     watch: Watch = lambda stage: silent,
 ) -> "Stages":
     """The directory of a study, and its stages, none of them run yet."""
+    precision = resolved_precision(precision, data)
     described = {
         "command": "study",
         # What is only said of a study does not make it another one.
@@ -153,10 +163,14 @@ class Stages:
         """The trained teacher or student `name`."""
         study, spec = self.study, model_spec(self.study.arch, self.data)
         validation = self.test.first(study.tested)
-        if name in TEACHERS:
-            config = study.standard if name == "standard" else study.robust
+        if name in study.teachers:
             return train_job(
-                self._job(f"train {name}", name), name, spec, self.data, config, validation=validation
+                self._job(f"train {name}", name),
+                name,
+                spec,
+                self.data,
+                study.teachers[name],
+                validation=validation,
             )
         return train_job(
             self._job(f"train on {name}", f"student {name}"),
@@ -169,7 +183,7 @@ class Stages:
 
     def built(self, name: str) -> Run:
         """The data set that the student `name` learns from."""
-        teacher = self._trained(self.study.built_with(name))
+        teacher = self._trained(self.study.teacher_of(name))
         job = self._job(f"build {name}", f"build {name}")
         return build_job(job, name, self.study.builders[name], teacher, self.data)
 
@@ -200,10 +214,12 @@ def budgets(study: Study) -> tuple[Threat, Threat]:
     return study.threat.scaled(0.5), study.threat
 
 
-def flags(measured: Mapping[str, Proportion], stages: Mapping[str, Run]) -> list[dict[str, Any]]:
+def flags(
+    study: Study, measured: Mapping[str, Proportion], stages: Mapping[str, Run]
+) -> list[dict[str, Any]]:
     """Reasons to distrust the numbers, as data."""
     found = [{**flag, "of": name} for name, stage in stages.items() for flag in stage.result["flags"]]
-    for name in TEACHERS:
+    for name in study.teachers:
         chance = 1 / max(2, _classes(stages[name]))
         if measured[f"{name}.clean"].interval[0] <= chance + 0.1 * (1 - chance):
             found.append(

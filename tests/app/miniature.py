@@ -14,8 +14,12 @@ def miniature(*, batch_size: int = 128) -> Study:
     return replace(
         planted_study,
         arch="convnet-16-16-16-16",
-        standard=train,
-        robust=train.against(recipes.training_attack(planted_study.threat, steps=1, step_size=0.5)),
+        teachers={
+            "standard": train,
+            "robust": train.against(recipes.training_attack(planted_study.threat, steps=1, step_size=0.5)),
+            "brief": replace(train, epochs=1),
+        },
+        built_with={"d_det": "brief"},
         student=train,
         builders=recipes.builders(
             MatchEmbeddings(steps=2, step_size=0.5),

@@ -48,7 +48,7 @@ def test_a_study_then_its_report_and_its_data_sets(
     assert "train robust: " in first.err
     assert result["command"] == "study"
     assert {name.partition(".")[0] for name in result["metrics"]} == {
-        "standard", "robust", "d_r", "d_nr", "d_rand", "d_det",
+        "standard", "robust", "brief", "d_r", "d_nr", "d_rand", "d_det",
     }  # fmt: skip
     (run,) = Path("runs").iterdir()
     assert json.loads((run / "result.json").read_text()) == result

@@ -366,5 +366,5 @@ def test_a_browser_without_network_shows_it_whole(
     assert opened.evaluate("document.documentElement.scrollWidth") <= width
     assert opened.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
     visible = opened.evaluate("[...document.querySelectorAll('svg')].filter(s => s.clientWidth > 0).length")
-    assert visible == 1 + 6  # bars in one of their two forms, six panels of curves
+    assert visible == 1 + 7  # bars in one of their two forms, seven panels of curves
     context.close()

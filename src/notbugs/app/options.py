@@ -68,10 +68,9 @@ SAY = Output()
 
 def settle(common: Common) -> None:
     """Checks and settings that come before any work."""
-    from notbugs.hardware import choose_device, choose_precision, keep_freed_memory
+    from notbugs.hardware import choose_precision, keep_freed_memory
 
     choose_precision(common.precision, device_of(common))
-    choose_device(common.device)
     if common.seed < 0:
         raise NotbugsError(f"seed must be >= 0, got {common.seed}")
     keep_freed_memory()

@@ -19,8 +19,8 @@ _NOTES = {
     "d_r": "{start}, moved until the robust model’s features are the original’s; what that model does not look at "
     "stays as it was",
     "d_nr": "{start}, moved until the standard model’s features are the original’s",
-    "d_rand": "moved within {budget} towards what the standard model sees as the new label, drawn at random",
-    "d_det": "moved within {budget} towards what the standard model sees as the next class; every label is wrong",
+    "d_rand": "moved within {budget} towards what its source model sees as the new label, drawn at random",
+    "d_det": "moved within {budget} towards what its source model sees as the next class; every label is wrong",
 }
 
 

@@ -23,6 +23,7 @@ from notbugs.app.rows import (
     percent,
     study_measures,
     study_rows,
+    teacher_of,
     trained_on,
 )
 from notbugs.data.labeled import LabeledImages
@@ -56,7 +57,6 @@ def _study(run: Run, result: dict[str, Any], originals: LabeledImages | None) ->
     study = result["config"]["study"]
     built = {key: stages[f"data_{key}"] for key in SETS if f"data_{key}" in stages}
     shards = {key: first_shard(stage) for key, stage in built.items()}
-    teachers = {key: "the robust model" if key == "d_r" else "the standard model" for key in built}
     return {
         **_shared(run, result),
         "template": "report.html",
@@ -90,7 +90,12 @@ def _study(run: Run, result: dict[str, Any], originals: LabeledImages | None) ->
         "has_originals": originals is not None,
         "curves": [(MODELS[key], *_curves(stages[key], key)) for key in MODELS if key in stages],
         "sets": [
-            built_set(stage, key=key, teacher=teachers[key], studied=study["threat"])
+            built_set(
+                stage,
+                key=key,
+                teacher=f"the {MODELS[teacher_of(study, key)].lower()}",
+                studied=study["threat"],
+            )
             for key, stage in built.items()
         ],
         "stage_seconds": _stage_seconds(result["stage_seconds"]),

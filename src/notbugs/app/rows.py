@@ -10,6 +10,7 @@ from notbugs.threats import parse_threat
 MODELS = {
     "standard": "Standard model",
     "robust": "Robust model",
+    "brief": "Briefly trained model",
     "d_r": "Student of D_R",
     "d_nr": "Student of D_NR",
     "d_rand": "Student of D_rand",
@@ -18,6 +19,7 @@ MODELS = {
 _TRAINED_ON = {
     "standard": "the data as they are",
     "robust": "the data, against an adversary",
+    "brief": "the data as they are, for fewer epochs",
     "d_r": "images rebuilt from the robust model’s features",
     "d_nr": "images rebuilt from the standard model’s features",
     "d_rand": "images changed {how}, under random labels",
@@ -135,6 +137,11 @@ def trained_on(result: Mapping[str, Any]) -> dict[str, str]:
     }
     hows = {key: push_text(threat, study["threat"]) for key, threat in pushes.items()}
     return {key: text.format(how=hows.get(key, "")) for key, text in _TRAINED_ON.items()}
+
+
+def teacher_of(study: Mapping[str, Any], key: str) -> str:
+    """Which model the data set of the student `key` was built with."""
+    return str(study["built_with"].get(key, "robust" if key == "d_r" else "standard"))
 
 
 def push_text(threat: str, studied: str) -> str:

@@ -69,17 +69,16 @@ def study(
 def _prepare(study: "Study", data_root: Path | None, common: Common, watch: "Watch") -> None:
     """Run the stages that do not need each other side by side; `run_study` then finds them done."""
     from notbugs.execution import side_by_side
-    from notbugs.study import TEACHERS
 
     work = partial(_stage, study, data_root, common)
-    trained = {
-        name: partial(work, "model", name) for name in reversed(TEACHERS)
-    }  # the robust one takes longest
+    # The longest first: attacked in every step.
+    order = sorted(study.teachers, key=lambda name: study.teachers[name].attack is None)
+    trained = {name: partial(work, "model", name) for name in order}
     # A student's task is its whole chain: build, train, test; the teachers' own tests fill the gaps.
-    tested = {f"test {name}": partial(work, "tested", name) for name in (*study.builders, *TEACHERS)}
-    after = {f"test {name}": [study.built_with(name)] for name in study.builders}
-    after |= {f"test {name}": [name] for name in TEACHERS}
-    workers = min(os.cpu_count() or 1, max(len(TEACHERS), len(study.builders)))
+    tested = {f"test {name}": partial(work, "tested", name) for name in (*study.builders, *order)}
+    after = {f"test {name}": [study.teacher_of(name)] for name in study.builders}
+    after |= {f"test {name}": [name] for name in order}
+    workers = min(os.cpu_count() or 1, max(len(order), len(study.builders)))
     side_by_side({**trained, **tested}, after=after, workers=workers, watch=watch)
 
 

@@ -6,7 +6,7 @@ from typing import no_type_check
 import torch
 from torch import Tensor, nn
 
-from notbugs.models.convolution import SMALL_IMAGE
+from notbugs.models.convolution import SMALL_IMAGE, stem
 from notbugs.tensors import Embeddings
 
 
@@ -50,18 +50,9 @@ class DenseNet(nn.Module):
     def __init__(self, channels: int, *, image_size: int, growth: int = 12, layers: int = 16) -> None:
         super().__init__()
         width = 2 * growth
-        if image_size <= SMALL_IMAGE:
-            self.stem: nn.Module = nn.Conv2d(channels, width, 3, padding=1, bias=False)
-        else:
-            conv = nn.Conv2d(channels, width, 7, stride=2, padding=3, bias=False)
-            self.stem = nn.Sequential(
-                OrderedDict(
-                    conv=conv,
-                    norm=nn.BatchNorm2d(width),
-                    relu=nn.ReLU(),
-                    pool=nn.MaxPool2d(3, stride=2, padding=1),
-                )
-            )
+        # At full resolution without BatchNorm and ReLU: every dense layer begins with its own.
+        plain = nn.Conv2d(channels, width, 3, padding=1, bias=False)
+        self.stem = plain if image_size <= SMALL_IMAGE else stem(channels, width, image_size=image_size)
         stages: OrderedDict[str, nn.Module] = OrderedDict()
         for block in (1, 2, 3):
             dense = [DenseLayer(width + index * growth, growth=growth) for index in range(layers)]
