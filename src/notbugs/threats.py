@@ -191,7 +191,7 @@ def parse_number(text: str, what: str) -> float:
 
 
 def parse_threat(text: str) -> Threat:
-    """A threat written as NORM:EPS.
+    """A threat written as NORM:EPS, in pixel units of [0, 1]. Raises NotbugsError if it is not one.
 
     >>> parse_threat("linf:8/255"), parse_threat("l2:0.5")
     (Linf(eps=0.03137254901960784), L2(eps=0.5))

@@ -20,7 +20,8 @@ class PGD:
 
     `stop_when_fooled` lets an image leave the batch at its first success; restarts then only concern the images
     that still stand. Without it every image takes all steps and its highest loss (`keep="best"`) is returned.
-    Calling it returns images, never a verdict: whoever reports success recomputes it.
+    Calling it returns images, never a verdict: whoever reports success recomputes it. Raises NotbugsError for
+    values that make no search.
 
     >>> from notbugs.threats import L2
     >>> attack = PGD(threat=L2(0.5), steps=20, step_size=0.0625)

@@ -23,7 +23,16 @@ from notbugs.threats import Threat
 @final
 @dataclass(frozen=True, kw_only=True)
 class AdversarialAudit:
-    """What stood and what fell. `felled` counts, per attack in order, the images that fell to it first."""
+    """What stood and what fell, as `audit` found it; shows itself in a notebook.
+
+    `felled` counts, per attack in order, the images that fell to it first: clean = robust + their sum.
+
+    >>> from notbugs import L2
+    >>> found = AdversarialAudit(threat=L2(0.5), attacks=("pgd:l2:0.5:20",), seed=0, clean=Proportion(90, 100),
+    ...                          robust=Proportion(60, 100), felled=(30,))
+    >>> found.robust_accuracy, found.to_json()["felled"]
+    (0.6, [['pgd:l2:0.5:20', 30]])
+    """
 
     threat: Threat
     attacks: tuple[str, ...]
@@ -91,7 +100,14 @@ def audit(
 
     An image counts as robust if it is right and no attack changes that. Attacks run on a fast view of the model
     one after the other, each on the images still standing; what they return is believed only after ball, box and
-    prediction were recomputed in float32 on the model itself.
+    prediction were recomputed in float32 on the model itself. Raises NotbugsError without an attack, or where an
+    attack of the list cannot be run.
+
+    >>> from notbugs import L2, build, load
+    >>> digits = load("digits", split="test").first(20)
+    >>> found = audit(build("convnet-8-8-8-8", classes=10, seed=0), digits, threat=L2(0.5))
+    >>> found.robust_accuracy <= found.clean_accuracy, found.attacks
+    (True, ('pgd:l2:0.5:20', 'pgd-margin:l2:0.5:20'))
     """
     attacks = tuple(attacks) if attacks is not None else default_attacks(threat)
     if not attacks:

@@ -133,7 +133,14 @@ class Normalize(nn.Module):
 
 
 class ImageClassifier(nn.Module):
-    """normalize -> body -> head. `body` maps normalised images to flat features, `head` is linear."""
+    """normalize -> body -> head. `body` maps normalised images to flat features, `head` is linear.
+
+    >>> from notbugs.models import build
+    >>> model = build("convnet", classes=10, seed=0).eval()
+    >>> images = torch.rand(2, 3, 32, 32)
+    >>> torch.equal(model(images), model.head(model.embed(images)))
+    True
+    """
 
     def __init__(self, spec: ModelSpec, *, body: nn.Module, head: nn.Module) -> None:
         super().__init__()

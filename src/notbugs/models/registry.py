@@ -46,7 +46,8 @@ def build(
 ) -> ImageClassifier:
     """A classifier in channels_last, its weights drawn from `seed` alone; the global RNG is not touched.
 
-    Give a name with `classes` (and image size and channels), or a whole `ModelSpec`.
+    Give a name with `classes` (and image size and channels), or a whole `ModelSpec`. Raises NotbugsError for an
+    unknown name, fewer than 2 classes, or images too small for the network.
 
     >>> build("convnet", classes=2, seed=0)(torch.zeros(1, 3, 32, 32)).shape
     torch.Size([1, 2])

@@ -54,7 +54,7 @@ def wrap(
 
     Without `tap`, the features are the input of the linear layer (or 1x1 convolution) that makes the logits;
     it is found on two example images of `image_shape` (channels, height, width). With `tap="layer4.2"` they
-    are that module's output.
+    are that module's output. Raises NotbugsError if there is no such module, or none whose input makes the logits.
 
     >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 5), nn.ReLU(), nn.Linear(5, 2))
     >>> tapped = wrap(net, image_shape=(3, 2, 2))

@@ -17,7 +17,12 @@ class TrainConfig:
 
     With an attack, every batch is replaced by its adversarial images, found on the model in evaluation mode
     (Madry et al. 2018). `average` is the decay per step of an exponential moving average of the weights,
-    which then is the result; 0 turns it off.
+    which then is the result; 0 turns it off. Raises NotbugsError for values that no training can have.
+
+    >>> from notbugs.threats import L2
+    >>> standard = TrainConfig(epochs=14, lr=0.2, augment=Augmentation(flip=True, translate=4))
+    >>> str(standard.against(PGD(threat=L2(0.5), steps=7, step_size=0.1)).attack)
+    'pgd:l2:0.5:7'
     """
 
     epochs: int

@@ -58,6 +58,12 @@ def train(
     The result depends on (model, data, config, seed) and the machine's arithmetic, on nothing else.
 
     Raises NotbugsError if the data do not fit the model or the batch, DivergedError if the loss becomes NaN.
+
+    >>> from notbugs import build, load
+    >>> model = build("convnet-8-8-8-8", classes=10, seed=0)
+    >>> trained = train(model, load("digits").first(128), TrainConfig(epochs=1, lr=0.1), seed=0)
+    >>> trained is model, trained.training
+    (True, False)
     """
     _check_fit(model, data, config)
     device = data.images.device
