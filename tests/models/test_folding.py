@@ -1,6 +1,7 @@
 """The folded twin answers as its source does, follows it, and leaves it alone."""
 
 import copy
+import operator
 
 import pytest
 import torch
@@ -41,6 +42,45 @@ def test_logits_and_embeddings_are_the_sources(source, images):
     with torch.no_grad():
         close(folded(images), source(images))
         close(folded.embed(images), source.embed(images))
+
+
+def test_the_wide_network_needs_no_affine_and_sums_in_place():
+    folded = FoldedClassifier(build("wrn-10-2", classes=2, seed=0), torch.float32)
+    assert not any(isinstance(module, Affine) for module in folded.modules())
+    sums = [node for node in folded.body.graph.nodes if node.op == "call_function"]
+    assert len(sums) == 3
+    assert all(node.target is operator.iadd for node in sums)
+
+
+class Branched(nn.Module):
+    """What may not be overwritten or absorbed: values with two readers, a module called twice."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1)
+        self.bn1, self.bn2 = nn.BatchNorm2d(3), nn.BatchNorm2d(3)
+        self.relu = nn.ReLU()
+        self.pool, self.flatten = nn.AdaptiveAvgPool2d(1), nn.Flatten()
+
+    def forward(self, images):
+        first = self.conv1(images)
+        both = self.relu(first) + first  # overwriting `first` would change the sum
+        normal = self.bn1(both) + self.bn2(self.conv2(both) + first)
+        return self.flatten(self.pool(self.relu(normal)))
+
+
+def test_values_with_two_readers_stay_as_they_are(images):
+    source = build("convnet", classes=2, seed=0)
+    source.body, source.head = Branched(), nn.Linear(3, 2)
+    with_other_statistics(source, seed=3).eval()
+    start = images.clone().requires_grad_()
+    found, expected = (
+        torch.autograd.grad(model(start)[:, 0].sum(), start)[0]
+        for model in (FoldedClassifier(source, torch.float32), source)
+    )
+    close(found, expected)
+    with torch.no_grad():
+        close(FoldedClassifier(source, torch.float32)(images), source(images))
 
 
 def test_input_gradients_are_the_sources(source, images):

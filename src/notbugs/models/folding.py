@@ -1,13 +1,14 @@
 """The classifier that searches run on: frozen, BatchNorm folded into the convolutions, in the fast format.
 
-The network before a gradient with respect to the input is wanted from is not the network that is trained:
-statistics are fixed, so every BatchNorm is an affine map and disappears into the convolution before it
-(Jacob et al. 2018, section 3.2), and all weights are held in bfloat16 instead of being cast at each call.
+The network that an input's gradient is wanted from is not the network that is trained: statistics are fixed, so
+every BatchNorm is an affine map and disappears into the convolution before it (Jacob et al. 2018, section 3.2) or
+into the two whose sum it normalises, and all weights are held in bfloat16 instead of being cast at each call.
 Roundings differ from the original's, so whatever is found here is verified on the original in float32.
 """
 
 import operator
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from copy import deepcopy
 from typing import Any, final
@@ -141,29 +142,31 @@ def _folded(source: nn.Module, dtype: torch.dtype) -> tuple[nn.Module, list[Call
     modules = dict(wrapper.named_modules())
     updates: list[Callable[[], None]] = []
     replaced: dict[str, nn.Module] = {}
-    for node in list(graph_module.graph.nodes):
-        if node.op != "call_module" or str(node.target) in replaced:
+    calls = [node for node in graph_module.graph.nodes if node.op == "call_module"]
+    # BatchNorms first: what absorbs one is then done.
+    for node in sorted(calls, key=lambda call: not isinstance(modules[str(call.target)], nn.BatchNorm2d)):
+        if str(node.target) in replaced:
             continue
         module = modules[str(node.target)]
         if isinstance(module, nn.BatchNorm2d):
-            before = node.args[0]
-            conv = modules.get(str(before.target)) if before.op == "call_module" else None
-            if isinstance(conv, nn.Conv2d) and len(before.users) == 1:
+            absorbing = _absorbing(node, modules)
+            for index, conv_node in enumerate(absorbing):
+                conv = modules[str(conv_node.target)]
+                assert isinstance(conv, nn.Conv2d)
                 fused = _empty_conv(conv, dtype)
-                updates.append(_fill_conv(fused, conv, module))
-                replaced[str(before.target)] = fused
-                node.replace_all_uses_with(before)
+                updates.append(_fill_conv(fused, conv, module, shifted=index == 0))
+                replaced[str(conv_node.target)] = fused
+            if absorbing:
+                node.replace_all_uses_with(node.args[0])
                 graph_module.graph.erase_node(node)
             else:
                 affine = Affine(module.num_features).to(_device_of(module), dtype)
                 updates.append(_fill_affine(affine, module))
                 replaced[str(node.target)] = affine
         elif isinstance(module, nn.Conv2d):
-            batch_norm = _following_batch_norm(node, modules)
-            if batch_norm is None:
-                copy = _empty_conv(module, dtype)
-                updates.append(_fill_conv(copy, module, None))
-                replaced[str(node.target)] = copy
+            copy = _empty_conv(module, dtype)
+            updates.append(_fill_conv(copy, module, None))
+            replaced[str(node.target)] = copy
         elif isinstance(module, nn.AdaptiveAvgPool2d) and module.output_size == 1:
             replaced[str(node.target)] = Pool()
         elif isinstance(module, nn.Linear):
@@ -178,23 +181,47 @@ def _folded(source: nn.Module, dtype: torch.dtype) -> tuple[nn.Module, list[Call
     for name, module in replaced.items():
         parent, _, leaf = name.rpartition(".")
         setattr(operator.attrgetter(parent)(graph_module) if parent else graph_module, leaf, module)
+    _work_in_place(graph_module)
     graph_module.graph.lint()
     graph_module.recompile()
     graph_module.delete_all_unused_submodules()
     return graph_module, updates
 
 
+def _absorbing(node: fx.Node, modules: Mapping[str, nn.Module]) -> tuple[fx.Node, ...]:
+    """The convolutions that can take over the BatchNorm at `node`: that before it, or the two whose sum it sees."""
+    before = node.args[0]
+    assert isinstance(before, fx.Node)
+    parts = before.args if before.target is operator.add else (before,)
+    convs = [part for part in parts if isinstance(part, fx.Node) and part.op == "call_module"]
+    convs = [conv for conv in convs if isinstance(modules[str(conv.target)], nn.Conv2d)]
+    alone = all(len(one.users) == 1 for one in (before, *convs))
+    return tuple(convs) if alone and len(convs) == len(parts) else ()
+
+
+def _work_in_place(graph_module: fx.GraphModule) -> None:
+    """Sums and ReLUs overwrite what a convolution or an Affine has made for them alone: less memory to go through."""
+    modules = dict(graph_module.named_modules())
+    times_called = Counter(str(node.target) for node in graph_module.graph.nodes)
+
+    def is_spare(value: Any) -> bool:
+        """Whether nobody else reads this value, its own gradient included."""
+        if not isinstance(value, fx.Node) or len(value.users) > 1:
+            return False
+        made_by = modules.get(str(value.target)) if value.op == "call_module" else None
+        return value.target is operator.iadd or isinstance(made_by, nn.Conv2d | Affine)
+
+    for node in graph_module.graph.nodes:
+        if node.target is operator.add and any(map(is_spare, node.args)):
+            node.args = tuple(sorted(node.args, key=is_spare, reverse=True))
+            node.target = operator.iadd
+        elif isinstance(relu := modules.get(str(node.target)), nn.ReLU):
+            relu.inplace = is_spare(node.args[0]) and times_called[str(node.target)] == 1
+
+
 def _device_of(module: nn.BatchNorm2d) -> torch.device:
     assert module.running_mean is not None  # a BatchNorm without statistics cannot be frozen
     return module.running_mean.device
-
-
-def _following_batch_norm(node: fx.Node, modules: dict[str, nn.Module]) -> nn.Module | None:
-    users = list(node.users)
-    if len(users) != 1 or users[0].op != "call_module":
-        return None
-    module = modules.get(str(users[0].target))
-    return module if isinstance(module, nn.BatchNorm2d) else None
 
 
 def _empty_conv(conv: nn.Conv2d, dtype: torch.dtype) -> nn.Conv2d:
@@ -225,13 +252,18 @@ def _scale_and_shift(batch_norm: nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Te
     return scale, -batch_norm.running_mean * scale
 
 
-def _fill_conv(twin: nn.Conv2d, conv: nn.Conv2d, batch_norm: nn.BatchNorm2d | None) -> Callable[[], None]:
+def _fill_conv(
+    twin: nn.Conv2d, conv: nn.Conv2d, batch_norm: nn.BatchNorm2d | None, *, shifted: bool = True
+) -> Callable[[], None]:
+    """`shifted`: whether this convolution adds the BatchNorm's shift; of two that are summed, one does."""
+
     def update() -> None:
         weight = conv.weight
         bias = conv.bias if conv.bias is not None else weight.new_zeros(len(weight))
         if batch_norm is not None:
             scale, shift = _scale_and_shift(batch_norm)
-            weight, bias = weight * scale.view(-1, 1, 1, 1), bias * scale + shift
+            weight, bias = weight * scale.view(-1, 1, 1, 1), bias * scale
+            bias = bias + shift if shifted else bias
         twin.weight.copy_(weight)
         assert twin.bias is not None
         twin.bias.copy_(bias)
