@@ -59,6 +59,15 @@ def test_the_planted_table_holds_the_committed_numbers() -> None:
             assert closed_form == (f"({' to '.join(map(str, numbers))})" if numbers else ""), name
 
 
+def test_the_photographs_table_holds_the_committed_numbers() -> None:
+    result = json.loads((ROOT / "results" / "study-dog-vs-cat.json").read_text())
+    lines = README.split("On real photographs")[1].split("\n\n")[1].splitlines()[2:]
+    for model, line in zip(("standard", "robust", "d_r", "d_nr", "d_det"), lines, strict=True):
+        cells = line.replace("*", "").strip("| ").split(" | ")[1:]
+        for measure, cell in zip(("clean", "l2_0.25", "l2_0.5"), cells, strict=True):
+            assert abs(float(cell) - 100 * result["metrics"][f"{model}.{measure}"]) <= 0.0501, model
+
+
 def test_the_ten_lines_run() -> None:
     """On few images and a small network, a step each; the calls are the README's own."""
     code = re.search(r"```python\n(.*?)```", README, re.DOTALL)[1]
