@@ -5,9 +5,11 @@ last, says that the run is done.
 """
 
 import hashlib
+import importlib
 import json
 import platform
 import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,11 +18,13 @@ from pathlib import Path
 from typing import Any, final
 
 import torch
+from torch import nn
 
 from notbugs.description import to_json
 from notbugs.errors import NotbugsError
 from notbugs.files import make_directory, write_atomically
-from notbugs.models import ImageClassifier, load_model
+from notbugs.models import load_model
+from notbugs.tensors import Classifier
 
 SCHEMA = 1
 
@@ -116,8 +120,16 @@ def open_run(root: Path, name: str, config: Mapping[str, Any]) -> Run:
     return run
 
 
-def load_classifier(path: Path) -> ImageClassifier:
-    """The model of a run directory, or of a .safetensors file. Raises NotbugsError if there is none."""
+def load_classifier(named: str | Path) -> Classifier:
+    """The model that a run directory, a .safetensors file or `package.module:factory` gives, in evaluation mode.
+
+    A factory is called without arguments and returns any callable from images in [0, 1] to logits. Raises
+    NotbugsError if there is none.
+    """
+    path = Path(named)
+    module, _, factory = str(named).rpartition(":")
+    if module and not path.exists():
+        return _made_by(module, factory)
     if path.is_dir():
         if not (path / "model.safetensors").is_file():
             unfinished = (path / "checkpoint").is_dir()
@@ -125,8 +137,26 @@ def load_classifier(path: Path) -> ImageClassifier:
             raise NotbugsError(f"{path} holds no model.safetensors{hint}")
         path = path / "model.safetensors"
     elif not path.exists():
-        raise NotbugsError(f"there is no model at {path}; give a run directory or a .safetensors file")
+        raise NotbugsError(
+            f"there is no model at {path}; give a run directory, a .safetensors file or package.module:factory"
+        )
     return load_model(path)
+
+
+def _made_by(module: str, factory: str) -> Classifier:
+    """What `factory` of `module` returns; the current directory is looked in first, as `python` would."""
+    sys.path.insert(0, "")
+    try:
+        made = getattr(importlib.import_module(module), factory)()
+    except ImportError as error:
+        raise NotbugsError(f"model {module}:{factory}: {error}; give the module as you would import it") from error
+    except (AttributeError, TypeError) as error:
+        raise NotbugsError(f"model {module}:{factory}: {error}; it must be a function without arguments") from error
+    finally:
+        sys.path.remove("")
+    if not callable(made):
+        raise NotbugsError(f"model {module}:{factory} returned {type(made).__name__}, not a callable on images")
+    return made.eval() if isinstance(made, nn.Module) else made
 
 
 def provenance() -> dict[str, Any]:

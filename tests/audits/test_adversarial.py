@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from notbugs.attacks import PGD
-from notbugs.audits import audit, default_attacks
+from notbugs.audits import audit, default_attacks, nearest_attack
 from notbugs.data import LabeledImages
 from notbugs.data.planted import PlantedTruth, planted
 from notbugs.errors import NotbugsError
@@ -105,3 +105,48 @@ def test_no_attack_is_no_audit(data: LabeledImages) -> None:
 def test_the_default_leaves_fooled_images_out() -> None:
     assert all(isinstance(attack, PGD) and attack.stop_when_fooled for attack in default_attacks(L2(0.5)))
     assert replace(default_attacks(L2(0.5))[0], loss="margin") == default_attacks(L2(0.5))[1]
+
+
+def test_every_class_is_counted_by_itself(data: LabeledImages, trained: ImageClassifier) -> None:
+    found = audit(trained, data, threat=L2(0.07))
+    clean, robust = zip(*found.by_class.values(), strict=True)
+    assert sum(one.n for one in clean) == len(data)
+    assert sum(one.count for one in clean) == found.clean.count
+    assert sum(one.count for one in robust) == found.robust.count
+    name = data.class_names[0]
+    assert found.to_json()["metrics"][f"class.{name}.robust_accuracy"] == found.by_class[name][1].value
+
+
+def test_the_images_found_are_what_it_says_of_them(data: LabeledImages, trained: ImageClassifier) -> None:
+    audited = audit(trained, data, threat=L2(0.07))
+    found, fell = audited.found, audited.found.columns["fell_to"] >= 0
+    with torch.no_grad():
+        predicted = trained(found.images).argmax(1)
+    assert torch.equal(predicted, found.columns["predicted"])
+    assert torch.equal(predicted[fell] != found.labels[fell], torch.ones(int(fell.sum()), dtype=torch.bool))
+    assert torch.equal(found.images[~fell], data.images[~fell])
+    distances = (found.images - data.images).flatten(1).norm(dim=1)
+    torch.testing.assert_close(distances, found.columns["distance"])
+    assert 0 < distances[fell].min()
+    assert distances.max() <= 0.07 + 1e-5
+
+
+def test_progress_only_rises_and_ends_at_its_total(data: LabeledImages, trained: ImageClassifier) -> None:
+    reports: list[tuple[int, int]] = []
+    audit(trained, data, threat=L2(0.07), progress=lambda done, total, note: reports.append((done, total)))
+    assert reports == sorted(reports)
+    assert len({total for _, total in reports}) == 1
+    assert reports[-1][0] == reports[-1][1]
+
+
+def test_the_nearest_adversarial_images_of_a_linear_model(data: LabeledImages) -> None:
+    """With known margins the accuracy falls from 1 to 0 where they lie, and only there."""
+    classifier, margin = TRUTH.matched_filter("nonrobust"), TRUTH.margin("nonrobust")
+    audited = audit(
+        classifier, data, threat=L2(0.1 * margin), nearest=nearest_attack(L2(0.1)), precision="float32"
+    )
+    assert audited.accuracy_at(0.97 * margin) == audited.clean
+    assert audited.accuracy_at(1.05 * margin).count == 0
+    assert audited.attacks[-1].startswith("fmn")
+    with pytest.raises(NotbugsError, match="nearest"):
+        audit(classifier, data, threat=L2(0.1)).accuracy_at(0.1)

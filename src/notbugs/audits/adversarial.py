@@ -1,22 +1,21 @@
 """Accuracy under attack, counted by the harness: every adversarial image is verified in float32."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 import torch
 
-from notbugs.attacks import PGD, Attack
-from notbugs.attacks.objectives import margin
+from notbugs.attacks import Attack
+from notbugs.audits.cascade import STANDS, WRONG, cascade, predictions
+from notbugs.audits.nearest import with_nearest
 from notbugs.audits.proportion import Proportion
-from notbugs.data.labeled import LabeledImages
+from notbugs.audits.suites import default_attacks
+from notbugs.data.labeled import LabeledImages, Origin
 from notbugs.errors import NotbugsError
-from notbugs.hardware import choose_precision
 from notbugs.models import frozen
-from notbugs.models.folding import fast_view
 from notbugs.progress import Progress, silent
-from notbugs.seeds import generator
-from notbugs.tensors import Classifier, Images, Labels, Mask
+from notbugs.tensors import Classifier
 from notbugs.threats import Threat
 
 
@@ -25,21 +24,25 @@ from notbugs.threats import Threat
 class AdversarialAudit:
     """What stood and what fell, as `audit` found it; shows itself in a notebook.
 
-    `felled` counts, per attack in order, the images that fell to it first: clean = robust + their sum.
-
-    >>> from notbugs import L2
-    >>> found = AdversarialAudit(threat=L2(0.5), attacks=("pgd:l2:0.5:20",), seed=0, clean=Proportion(90, 100),
-    ...                          robust=Proportion(60, 100), felled=(30,))
-    >>> found.robust_accuracy, found.to_json()["felled"]
-    (0.6, [['pgd:l2:0.5:20', 30]])
+    `found` holds the worst image found for every image of the data (itself where nothing felled it) and the columns
+    `fell_to` (number of the attack that felled it first; -1: it stands; -2: it was wrong before any attack),
+    `predicted` (on the image found), `distance` (from the original, in the threat's norm; 0 if nothing felled it)
+    and, where an attack was asked for the nearest adversarial images, `nearest`: how far the nearest one found lies
+    (0: wrong before; inf: none found).
     """
 
     threat: Threat
     attacks: tuple[str, ...]
     seed: int
-    clean: Proportion
-    robust: Proportion
-    felled: tuple[int, ...]
+    found: LabeledImages
+
+    @property
+    def clean(self) -> Proportion:
+        return Proportion(int((self.found.columns["fell_to"] != WRONG).sum()), len(self.found))
+
+    @property
+    def robust(self) -> Proportion:
+        return Proportion(int((self.found.columns["fell_to"] == STANDS).sum()), len(self.found))
 
     @property
     def clean_accuracy(self) -> float:
@@ -49,18 +52,47 @@ class AdversarialAudit:
     def robust_accuracy(self) -> float:
         return self.robust.value
 
+    @property
+    def felled(self) -> tuple[int, ...]:
+        """How many images fell to each attack first, in order: clean = robust + their sum."""
+        fell_to = self.found.columns["fell_to"]
+        return tuple(int((fell_to == number).sum()) for number in range(len(self.attacks)))
+
+    @property
+    def by_class(self) -> Mapping[str, tuple[Proportion, Proportion]]:
+        """Clean and robust accuracy of each class that has images."""
+        fell_to, labels = self.found.columns["fell_to"], self.found.labels
+        counted = {}
+        for label, name in enumerate(self.found.class_names):
+            of_class = fell_to[labels == label]
+            if len(of_class) > 0:
+                right, standing = int((of_class != WRONG).sum()), int((of_class == STANDS).sum())
+                counted[name] = (Proportion(right, len(of_class)), Proportion(standing, len(of_class)))
+        return counted
+
+    def accuracy_at(self, eps: float) -> Proportion:
+        """Accuracy within another budget of the same norm, by the nearest adversarial images found.
+
+        Raises NotbugsError if they were not searched for.
+        """
+        if "nearest" not in self.found.columns:
+            raise NotbugsError(
+                "accuracy at another eps needs the nearest adversarial images: audit(nearest=...)"
+            )
+        return Proportion(int((self.found.columns["nearest"] > eps).sum()), len(self.found))
+
     def to_json(self) -> dict[str, Any]:
         """The content of a `result.json`: flat metrics, their intervals, threat, attacks and n."""
+        proportions = {"clean_accuracy": self.clean, "robust_accuracy": self.robust}
+        for name, (clean, robust) in self.by_class.items():
+            proportions |= {f"class.{name}.clean_accuracy": clean, f"class.{name}.robust_accuracy": robust}
         return {
             "schema": 1,
             "command": "audit",
             "config": {"threat": str(self.threat), "attacks": list(self.attacks), "seed": self.seed},
-            "metrics": {
-                "clean_accuracy": self.clean.value,
-                "robust_accuracy": self.robust.value,
-                "n": self.clean.n,
-            },
-            "intervals": {"clean_accuracy": self.clean.interval, "robust_accuracy": self.robust.interval},
+            "metrics": {name: value.value for name, value in proportions.items()} | {"n": len(self.found)},
+            "intervals": {name: value.interval for name, value in proportions.items()},
+            "counts": {name: [value.count, value.n] for name, value in proportions.items()},
             "felled": [list(pair) for pair in zip(self.attacks, self.felled, strict=True)],
             "flags": [],
         }
@@ -76,21 +108,13 @@ class AdversarialAudit:
         return audit_html(self)
 
 
-def default_attacks(threat: Threat, *, steps: int = 20) -> tuple[PGD, ...]:
-    """PGD on the cross-entropy and on the margin (which does not saturate), from random starts."""
-    step_size = 2.5 * threat.eps / steps
-    return tuple(
-        PGD(threat=threat, steps=steps, step_size=step_size, loss=loss, stop_when_fooled=True)
-        for loss in ("cross_entropy", "margin")
-    )
-
-
 def audit(
     model: Classifier,
     data: LabeledImages,
     *,
     threat: Threat,
     attacks: Sequence[Attack] | None = None,
+    nearest: Attack | None = None,
     seed: int = 0,
     batch_size: int | None = None,
     precision: str = "auto",
@@ -100,8 +124,9 @@ def audit(
 
     An image counts as robust if it is right and no attack changes that. Attacks run on a fast view of the model
     one after the other, each on the images still standing; what they return is believed only after ball, box and
-    prediction were recomputed in float32 on the model itself. Raises NotbugsError without an attack, or where an
-    attack of the list cannot be run.
+    prediction were recomputed in float32 on the model itself. `nearest`, an attack that looks for the nearest
+    adversarial image, runs last, on all images that were right; what it finds inside the threat counts as well.
+    Raises NotbugsError without an attack, or where an attack of the list cannot be run.
 
     >>> from notbugs import L2, build, load
     >>> digits = load("digits", split="test").first(20)
@@ -114,87 +139,24 @@ def audit(
         raise NotbugsError("an audit needs at least one attack")
     with frozen(model):
         right = predictions(model, data.images) == data.labels
-        standing, felled = surviving(
+        done = cascade(
             model, data, right, threat=threat, attacks=attacks, seed=seed, batch_size=batch_size,
             precision=precision, progress=progress,
         )  # fmt: skip
-    return AdversarialAudit(
-        threat=threat,
-        attacks=tuple(str(attack) for attack in attacks),
-        seed=seed,
-        clean=Proportion(int(right.sum()), len(data)),
-        robust=Proportion(int(standing.sum()), len(data)),
-        felled=felled,
+        columns = {"index": torch.arange(len(data), device=data.labels.device)}
+        if nearest is not None:
+            done, columns["nearest"] = with_nearest(
+                model, data, done, threat=threat, attack=nearest, number=len(attacks), seed=seed,
+                batch_size=batch_size, precision=precision, progress=progress,
+            )  # fmt: skip
+            attacks = (*attacks, nearest)
+        columns |= {
+            "fell_to": done.fell_to,
+            "predicted": predictions(model, done.images),
+            "distance": threat.size(done.images, data.images),
+        }
+    origin = Origin(
+        name=f"{data.origin.name} under {threat}", parent=data.digest, licence=data.origin.licence
     )
-
-
-def surviving(
-    model: Classifier,
-    data: LabeledImages,
-    standing: Mask,
-    *,
-    threat: Threat,
-    attacks: Sequence[Attack],
-    seed: int,
-    batch_size: int | None = None,
-    precision: str = "auto",
-    progress: Progress = silent,
-) -> tuple[Mask, tuple[int, ...]]:
-    """Which of the `standing` images no attack fells within `threat`, and how many fell to each attack.
-
-    An attack's own idea of its threat is not asked: only ball, box and prediction, in float32, count.
-    """
-    device = data.images.device
-    fast = fast_view(model, choose_precision(precision, device))
-    batch_size = batch_size or (128 if device.type == "cpu" else 1000)
-    standing, felled = standing.clone(), []
-    for number, attack in enumerate(attacks):
-        batches = standing.nonzero()[:, 0].split(batch_size) if bool(standing.any()) else ()
-        before = int(standing.sum())
-        for index, rows in enumerate(batches):
-            images, labels = data.images[rows], data.labels[rows]
-            draw = generator(seed, "audit", number, index, device=device)
-            found = search(attack, model, images, labels, fast=fast, generator=draw)
-            fell = threat.contains(found, images) & (predictions(model, found) != labels)
-            standing[rows[fell]] = False
-            progress(number * len(batches) + index + 1, len(attacks) * len(batches), str(attack))
-        felled.append(before - int(standing.sum()))
-    return standing, tuple(felled)
-
-
-HAIR = 2**-6
-"""Margins below this share of the largest logit are within what bfloat16 and float32 may disagree on."""
-
-
-def search(
-    attack: Attack,
-    model: Classifier,
-    images: Images,
-    labels: Labels,
-    *,
-    fast: Classifier,
-    generator: torch.Generator,
-) -> Images:
-    """What `attack` finds on `fast`, and, where the two may disagree, on the model in float32.
-
-    They may where `fast` takes an image for fooled that the model does not, or where it stands by a hair: an image
-    that left the search at its first success in bfloat16 may lie just before the boundary in float32.
-    """
-    found = attack(fast, images, labels, generator=generator)
-    with torch.no_grad(), frozen(model):
-        logits, claimed = model(found), fast(found).argmax(1) != labels
-    lead = -margin(logits, labels)
-    by_a_hair = lead <= HAIR * logits.abs().amax(1)
-    again = ((lead >= 0) & (claimed | by_a_hair)).nonzero()[:, 0]
-    if len(again) > 0:
-        found = found.clone()
-        exact = fast_view(model, torch.float32)
-        found[again] = attack(exact, images[again], labels[again], generator=generator)
-    return found
-
-
-@torch.no_grad()
-def predictions(model: Classifier, images: Images, *, batch_size: int = 500) -> Labels:
-    """The classes that `model`, frozen and in its own precision, gives to the images."""
-    with frozen(model):
-        return torch.cat([model(part).argmax(1) for part in images.split(batch_size)])
+    found = replace(data, images=done.images, origin=origin, columns=columns)
+    return AdversarialAudit(threat=threat, attacks=tuple(map(str, attacks)), seed=seed, found=found)

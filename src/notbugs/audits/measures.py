@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from notbugs.audits.adversarial import default_attacks, predictions, surviving
+from notbugs.audits.cascade import cascade, predictions
 from notbugs.audits.proportion import Proportion
+from notbugs.audits.suites import default_attacks
 from notbugs.data.labeled import LabeledImages
 from notbugs.progress import Progress, silent
 from notbugs.tensors import Classifier
@@ -36,7 +37,7 @@ def measure(
     standing = predicted[: len(part)] == part.labels
     # In rising order: what falls within eps / 2 has fallen within eps.
     for threat in budgets:
-        standing, _ = surviving(
+        standing = cascade(
             model,
             part,
             standing,
@@ -45,7 +46,7 @@ def measure(
             seed=seed,
             precision=precision,
             progress=progress,
-        )
+        ).standing
         values[measure_name(threat)] = Proportion(int(standing.sum()), len(part))
     values["relabelled"] = Proportion(int((predicted == (test.labels + 1) % test.classes).sum()), n)
     for feature in ("robust", "nonrobust"):

@@ -1,0 +1,53 @@
+"""Which attacks make an audit: named lists, cheap attacks first."""
+
+import math
+from dataclasses import replace
+
+from notbugs.attacks import APGD, FAB, FMN, PGD, APGDTargeted, Attack, Square
+from notbugs.errors import unknown
+from notbugs.threats import Threat
+
+SUITES = ("quick", "fast", "standard")
+
+
+def suite_attacks(name: str, threat: Threat, *, classes: int) -> tuple[Attack, ...]:
+    """The attacks of a suite, in order.
+
+    * `quick`: `default_attacks`, two PGDs of 20 steps. Tells a standard model from a robust one.
+    * `standard`: the attacks and budgets of AutoAttack's standard version (Croce & Hein 2020, section 6): APGD on the
+      cross-entropy, targeted APGD on the DLR loss, targeted FAB, 100 steps each, 9 targets; Square, 5 000 queries.
+    * `fast`: meant to reach the same number at a fraction of the cost.
+
+    Raises NotbugsError for another name.
+    """
+    if name not in SUITES:
+        raise unknown("suite", name, SUITES)
+    targets = min(9, classes - 1)
+    if name == "quick":
+        return default_attacks(threat)
+    if name == "standard":
+        return (
+            APGD(threat=threat, steps=100, loss="cross_entropy"),
+            APGDTargeted(threat=threat, steps=100, targets=targets),
+            FAB(threat=threat, steps=100, targets=targets),
+            Square(threat=threat, queries=5000),
+        )
+    return (
+        APGD(threat=threat, steps=25, loss="cross_entropy"),
+        APGDTargeted(threat=threat, steps=40, targets=min(3, targets)),
+        APGDTargeted(threat=threat, steps=100, targets=min(3, targets)),
+    )
+
+
+def default_attacks(threat: Threat, *, steps: int = 20) -> tuple[PGD, ...]:
+    """PGD on the cross-entropy and on the margin (which does not saturate), from random starts."""
+    step_size = 2.5 * threat.eps / steps
+    return tuple(
+        PGD(threat=threat, steps=steps, step_size=step_size, loss=loss, stop_when_fooled=True)
+        for loss in ("cross_entropy", "margin")
+    )
+
+
+def nearest_attack(threat: Threat, *, steps: int = 100) -> FMN:
+    """The attack that looks for the nearest adversarial image in the norm of `threat`, however far."""
+    return FMN(threat=replace(threat, eps=math.inf), steps=steps)

@@ -1,0 +1,113 @@
+"""An audit as a run directory: a shard is a part of the images that every attack has been tried on."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from notbugs.attacks import Attack
+from notbugs.audits import AdversarialAudit, audit
+from notbugs.data.labeled import LabeledImages
+from notbugs.data.shards import concatenate, read_shard
+from notbugs.execution import map_shards
+from notbugs.jobs.job import Job, resolved_precision
+from notbugs.models import model_digest
+from notbugs.runs import Run, open_run
+from notbugs.seeds import derived_seed
+from notbugs.tensors import Classifier
+from notbugs.threats import Threat
+
+SHARD_SIZE = 250
+
+
+def audit_job(
+    job: Job,
+    name: str,
+    model: Classifier,
+    data: LabeledImages,
+    *,
+    named: str,
+    threat: Threat,
+    attacks: Sequence[Attack],
+    nearest: Attack | None = None,
+    shard_size: int = SHARD_SIZE,
+) -> Run:
+    """What `audit` finds, in a run directory, shard by shard; what an earlier call left is kept.
+
+    `named` is what the model is called, and its identity where it is a function without weights.
+    """
+    precision = resolved_precision(job.precision, data)
+    described: dict[str, Any] = {
+        "command": "audit",
+        "model": model_digest(model) if isinstance(model, nn.Module) else named,
+        "named": named,
+        "data": {"name": data.origin.name, "digest": data.digest},
+        "n": len(data),
+        "threat": threat,
+        "attacks": list(attacks),
+        "nearest": nearest,
+        "seed": job.seed,
+        "shard_size": shard_size,
+        "precision": precision,
+    }
+    run = open_run(job.root, name, described)
+    if run.is_done:
+        return run
+    clock, count = run.clock(), -(-len(data) // shard_size)
+
+    def make(index: int) -> LabeledImages:
+        rows = torch.arange(index * shard_size, min((index + 1) * shard_size, len(data)))
+
+        def inside(done: int, total: int, note: str) -> None:
+            part = len(rows) * done // max(1, total)
+            job.progress(index * shard_size + part, len(data), f"images; {note}")
+
+        found = audit(
+            model,
+            data.take(rows.to(data.labels.device)),
+            threat=threat,
+            attacks=attacks,
+            nearest=nearest,
+            seed=derived_seed(job.seed, "audit", index),
+            precision=precision,
+            progress=inside,
+        ).found
+        return dataclasses.replace(found, columns={**found.columns, "index": rows.to(data.labels.device)})
+
+    def keep(done: int, total: int, note: str) -> None:
+        clock.keep()
+        job.progress(min(done * shard_size, len(data)), len(data), "images")
+
+    map_shards(make, count, run.path, progress=keep)
+    found = audited(run, data, threat=threat, attacks=attacks, nearest=nearest, seed=job.seed)
+    result = found.to_json()
+    run.finish(
+        {
+            **result,
+            "config": described,
+            "attacks": [str(attack) for attack in found.attacks],
+            "seconds": clock.seconds,
+            "device": str(data.images.device),
+        }
+    )
+    return run
+
+
+def audited(
+    run: Run,
+    data: LabeledImages,
+    *,
+    threat: Threat,
+    attacks: Sequence[Attack],
+    nearest: Attack | None = None,
+    seed: int,
+) -> AdversarialAudit:
+    """The audit that a run directory holds, from its shards."""
+    names = [*map(str, attacks), *([str(nearest)] if nearest else [])]
+    paths = sorted(run.path.glob("shard-*.safetensors"))
+    parts = [read_shard(path, class_names=data.class_names, origin=data.origin) for path in paths]
+    return AdversarialAudit(
+        threat=threat, attacks=tuple(names), seed=seed, found=concatenate(parts, origin=data.origin)
+    )

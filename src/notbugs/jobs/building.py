@@ -1,0 +1,87 @@
+"""Building a data set as a run directory, shard by shard."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from notbugs.data.labeled import LabeledImages
+from notbugs.data.shards import concatenate, is_complete, read_built, read_shard, write_origin
+from notbugs.execution import map_shards
+from notbugs.features import SHARD_SIZE, Builder, build_shard, built_origin, prepare, shard_count
+from notbugs.jobs.job import Job, resolved_precision
+from notbugs.models import ImageClassifier, model_digest
+from notbugs.runs import Run, open_run
+
+
+def build_job(
+    job: Job,
+    name: str,
+    builder: Builder,
+    model: ImageClassifier,
+    data: LabeledImages,
+    *,
+    shard_size: int = SHARD_SIZE,
+) -> Run:
+    """A built data set in a run directory, shard by shard; what an earlier call left is kept."""
+    precision = resolved_precision(job.precision, data)
+    described: dict[str, Any] = {
+        "command": "build",
+        "builder": builder,
+        "model": model_digest(model),
+        "data": {"name": data.origin.name, "digest": data.digest},
+        "seed": job.seed,
+        "shard_size": shard_size,
+        "precision": precision,
+    }
+    run = open_run(job.root, name, described)
+    if run.is_done and is_complete(run.path):
+        return run
+    clock = run.clock()
+    source = prepare(model, data, precision=precision)
+
+    def report(done: int, total: int, note: str) -> None:
+        clock.keep()
+        job.progress(done, total, note)
+
+    shards = map_shards(
+        lambda index: build_shard(builder, source, index, seed=job.seed, shard_size=shard_size),
+        shard_count(data, shard_size),
+        run.path,
+        progress=report,
+    )
+    origin = built_origin(builder, model, data, seed=job.seed)
+    # Measured on what is on disk, whichever call wrote it.
+    parts = [read_shard(path, class_names=data.class_names, origin=data.origin) for path in shards]
+    measured = builder.measured(concatenate(parts, origin=data.origin))
+    write_origin(run.path, origin=origin, class_names=data.class_names, shards=shards, measured=measured)
+    run.finish(
+        {
+            "command": "build",
+            "config": described,
+            "metrics": {**measured, "n": len(data)},
+            "intervals": {},
+            "flags": build_flags(name, measured),
+            "seconds": clock.seconds,
+            "device": str(data.images.device),
+        }
+    )
+    return run
+
+
+def build_flags(name: str, measured: Mapping[str, float]) -> list[dict[str, str]]:
+    """Reasons to distrust a built data set, from what its manifest measured."""
+    found = []
+    fooling = measured.get("fooling_rate", 1.0)
+    if fooling < 0.9:
+        found.append({"of": name, "reason": f"only {fooling:.0%} of its images fool the source model"})
+    residual, start = measured.get("feature_residual", 0.0), measured.get("feature_residual_at_start", 1.0)
+    if residual > 0.5 * start:
+        reason = f"features matched to {residual:.2f} only, from {start:.2f}: more steps"
+        found.append({"of": name, "reason": reason})
+    return found
+
+
+def built_data(run: Run, device: torch.device) -> LabeledImages:
+    """The data set of a finished build run."""
+    return read_built(run.path).to(device)

@@ -1,0 +1,27 @@
+"""What every job is given: where its run directories lie, its seed, its number format, who watches."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+import torch
+
+from notbugs.data.labeled import LabeledImages
+from notbugs.hardware import Precision, choose_precision
+from notbugs.progress import Progress, silent
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """Where and how: the root of the run directories, the seed, who watches."""
+
+    root: Path
+    seed: int
+    precision: str = "auto"
+    progress: Progress = silent
+
+
+def resolved_precision(precision: str, data: LabeledImages) -> Precision:
+    """The precision by name; a config that says `auto` would not say what was done."""
+    return "float32" if choose_precision(precision, data.images.device) == torch.float32 else "bfloat16"

@@ -1,0 +1,98 @@
+"""Training as a run directory: begun, resumed and finished by the same call."""
+
+import json
+from dataclasses import asdict, replace
+
+import torch
+
+from notbugs.audits import Proportion, predictions
+from notbugs.data.labeled import LabeledImages
+from notbugs.files import write_atomically
+from notbugs.jobs.job import Job, resolved_precision
+from notbugs.models import ImageClassifier, ModelSpec, build, load_model, model_digest, save_model
+from notbugs.runs import Run, open_run
+from notbugs.training import EpochMetrics, TrainConfig, train
+
+
+def model_spec(arch: str, data: LabeledImages) -> ModelSpec:
+    """The spec of a network of this architecture that fits the data."""
+    channels, size = data.images.shape[1], data.images.shape[-1]
+    return ModelSpec(
+        arch=arch,
+        classes=data.classes,
+        image_size=size,
+        channels=channels,
+        mean=(0.5,) * channels,
+        std=(0.25,) * channels,
+    )
+
+
+def train_job(
+    job: Job,
+    name: str,
+    spec: ModelSpec,
+    data: LabeledImages,
+    config: TrainConfig,
+    *,
+    validation: LabeledImages | None = None,
+) -> Run:
+    """A trained model in a run directory; returns at once if it is there. Raises what `train` raises."""
+    precision = resolved_precision(job.precision if config.precision == "auto" else config.precision, data)
+    config = replace(config, precision=precision)
+    described = {
+        "command": "train",
+        "model": spec,
+        "data": {"name": data.origin.name, "digest": data.digest},
+        "validation": validation.digest if validation else None,
+        "train": config,
+        "seed": job.seed,
+    }
+    run = open_run(job.root, name, described)
+    if run.is_done:
+        return run
+    clock = run.clock()
+    history: list[EpochMetrics] = []
+
+    def keep(metrics: EpochMetrics) -> None:
+        history.append(metrics)
+        clock.keep()
+        write_atomically(run.metrics, "".join(json.dumps(asdict(m)) + "\n" for m in history))
+
+    model = train(
+        build(spec, seed=job.seed),
+        data,
+        config,
+        seed=job.seed,
+        validation=validation,
+        checkpoint=run.checkpoint,
+        on_epoch=keep,
+        progress=job.progress,
+    )
+    save_model(model, run.model)
+    last = history[-1]
+    metrics: dict[str, float] = {"train_loss": last.loss, "train_accuracy": last.accuracy}
+    intervals = {}
+    if validation is not None:  # counted again in float32: the curve's last point may be in bfloat16
+        right = predictions(model, validation.images) == validation.labels
+        clean = Proportion(int(right.sum()), len(validation))
+        metrics |= {"clean_accuracy": clean.value, "n": clean.n}
+        intervals = {"clean_accuracy": clean.interval}
+    run.finish(
+        {
+            "command": "train",
+            "config": described,
+            "metrics": metrics,
+            "intervals": intervals,
+            "flags": [],
+            "model": model_digest(model),
+            "seconds": clock.seconds,
+            "device": str(data.images.device),
+        }
+    )
+    run.checkpoint.unlink(missing_ok=True)
+    return run
+
+
+def trained_model(run: Run, device: torch.device) -> ImageClassifier:
+    """The model of a finished training run, in evaluation mode."""
+    return load_model(run.model).to(device)
