@@ -1,7 +1,8 @@
 """Accuracy under attack, counted by the harness: every adversarial image is verified in float32."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, final
 
 import torch
@@ -13,10 +14,11 @@ from notbugs.data.labeled import LabeledImages
 from notbugs.errors import NotbugsError
 from notbugs.hardware import choose_precision
 from notbugs.models import frozen
-from notbugs.models.folding import fast_view
+from notbugs.models.folding import fast_view, threads_for
 from notbugs.progress import Progress, silent
 from notbugs.seeds import generator
 from notbugs.tensors import Classifier, Images, Labels, Mask
+from notbugs.threads import over_parts
 from notbugs.threats import Threat
 
 
@@ -145,21 +147,39 @@ def surviving(
     An attack's own idea of its threat is not asked: only ball, box and prediction, in float32, count.
     """
     device = data.images.device
-    fast = fast_view(model, choose_precision(precision, device))
+    # Both made here: tracing a network changes torch for as long as it takes, for every thread.
+    fast, exact = (fast_view(model, form) for form in (choose_precision(precision, device), torch.float32))
     batch_size = batch_size or (128 if device.type == "cpu" else 1000)
     standing, felled = standing.clone(), []
+    threads = threads_for(fast, device)
     for number, attack in enumerate(attacks):
-        batches = standing.nonzero()[:, 0].split(batch_size) if bool(standing.any()) else ()
-        before = int(standing.sum())
-        for index, rows in enumerate(batches):
-            images, labels = data.images[rows], data.labels[rows]
-            draw = generator(seed, "audit", number, index, device=device)
-            found = search(attack, model, images, labels, fast=fast, generator=draw)
-            fell = threat.contains(found, images) & (predictions(model, found) != labels)
-            standing[rows[fell]] = False
-            progress(number * len(batches) + index + 1, len(attacks) * len(batches), str(attack))
-        felled.append(before - int(standing.sum()))
+        left = standing.nonzero()[:, 0]
+        batches = list(enumerate(left.split(batch_size))) if len(left) > 0 else []
+        draw = partial(generator, seed, "audit", number, device=device)
+        fallen = partial(_fallen, model, fast, exact, data, threat, attack, draw)
+        fell = over_parts(fallen, batches, threads=threads)
+        progress(number + 1, len(attacks), str(attack))
+        if fell:
+            standing[left[torch.cat(fell)]] = False
+        felled.append(len(left) - int(standing.sum()))
     return standing, tuple(felled)
+
+
+def _fallen(
+    model: Classifier,
+    fast: Classifier,
+    exact: Classifier,
+    data: LabeledImages,
+    threat: Threat,
+    attack: Attack,
+    draw: Callable[[int], torch.Generator],
+    batch: tuple[int, torch.Tensor],
+) -> Mask:
+    """Which images of a batch (its number, its rows) `attack` fells."""
+    number, rows = batch
+    images, labels = data.images[rows], data.labels[rows]
+    found = search(attack, model, images, labels, fast=fast, exact=exact, generator=draw(number))
+    return threat.contains(found, images) & (predictions(model, found) != labels)
 
 
 HAIR = 2**-6
@@ -173,9 +193,10 @@ def search(
     labels: Labels,
     *,
     fast: Classifier,
+    exact: Classifier,
     generator: torch.Generator,
 ) -> Images:
-    """What `attack` finds on `fast`, and, where the two may disagree, on the model in float32.
+    """What `attack` finds on `fast`, and, where `model` may disagree, on `exact`, its view in float32.
 
     They may where `fast` takes an image for fooled that the model does not, or where it stands by a hair: an image
     that left the search at its first success in bfloat16 may lie just before the boundary in float32.
@@ -188,7 +209,6 @@ def search(
     again = ((lead >= 0) & (claimed | by_a_hair)).nonzero()[:, 0]
     if len(again) > 0:
         found = found.clone()
-        exact = fast_view(model, torch.float32)
         found[again] = attack(exact, images[again], labels[again], generator=generator)
     return found
 
