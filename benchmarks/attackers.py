@@ -33,7 +33,8 @@ def ours(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, task: Tas
     from notbugs.attacks.pgd import PGD
     from notbugs.audits import search
     from notbugs.hardware import choose_precision
-    from notbugs.models.folding import fast_view
+    from notbugs.models.folding import fast_view, threads_for
+    from notbugs.threads import over_parts
     from notbugs.threats import L2
 
     attack = PGD(
@@ -43,10 +44,16 @@ def ours(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, task: Tas
         random_start=False,
         stop_when_fooled=True,
     )
-    fast = fast_view(model, choose_precision("auto", images.device))
+    fast, exact = (
+        fast_view(model, form) for form in (choose_precision("auto", images.device), torch.float32)
+    )
     draw = torch.Generator(device=images.device).manual_seed(0)
+
+    def of_batch(batch: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+        return search(attack, model, *batch, fast=fast, exact=exact, generator=draw)
+
     return torch.cat(
-        [search(attack, model, x, y, fast=fast, generator=draw) for x, y in _batches(images, labels, task)]
+        over_parts(of_batch, list(_batches(images, labels, task)), threads=threads_for(fast, images.device))
     )
 
 

@@ -149,13 +149,19 @@ def _made_by(module: str, factory: str) -> Classifier:
     try:
         made = getattr(importlib.import_module(module), factory)()
     except ImportError as error:
-        raise NotbugsError(f"model {module}:{factory}: {error}; give the module as you would import it") from error
+        raise NotbugsError(
+            f"model {module}:{factory}: {error}; give the module as you would import it"
+        ) from error
     except (AttributeError, TypeError) as error:
-        raise NotbugsError(f"model {module}:{factory}: {error}; it must be a function without arguments") from error
+        raise NotbugsError(
+            f"model {module}:{factory}: {error}; it must be a function without arguments"
+        ) from error
     finally:
         sys.path.remove("")
     if not callable(made):
-        raise NotbugsError(f"model {module}:{factory} returned {type(made).__name__}, not a callable on images")
+        raise NotbugsError(
+            f"model {module}:{factory} returned {type(made).__name__}, not a callable on images"
+        )
     return made.eval() if isinstance(made, nn.Module) else made
 
 

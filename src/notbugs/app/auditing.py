@@ -5,14 +5,16 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from notbugs.app.cli import app
-from notbugs.app.options import DEFAULT, Common, Data, DataRoot, device_of, job_of, load_images, settle, show
+from notbugs.app.options import DEFAULT, Common, Data, DataRoot, job_of, load_images, settle, show
 
 
 @app.command
 def audit(
     model: Annotated[
         str,
-        Parameter(help="A run directory, a .safetensors file, or package.module:factory (images in [0, 1] to logits)."),
+        Parameter(
+            help="A run directory, a .safetensors file, or package.module:factory (images in [0, 1] to logits)."
+        ),
     ],
     /,
     *,

@@ -1,7 +1,9 @@
 """Attacks one after the other, each on the images still standing. What they return is a proposal, not a verdict."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import final
 
 import torch
@@ -11,10 +13,11 @@ from notbugs.attacks.objectives import margin
 from notbugs.data.labeled import LabeledImages
 from notbugs.hardware import choose_precision
 from notbugs.models import frozen
-from notbugs.models.folding import fast_view
+from notbugs.models.folding import fast_view, threads_for
 from notbugs.progress import Progress, silent
 from notbugs.seeds import generator
 from notbugs.tensors import Classifier, Images, Labels, Mask
+from notbugs.threads import over_parts
 from notbugs.threats import Threat
 
 WRONG, STANDS = -2, -1
@@ -57,25 +60,72 @@ def cascade(
     in ball and box of `threat` and is given another label. Progress counts images that an attack is done with; one
     that has fallen counts for all attacks to come.
     """
-    device = data.images.device
-    fast = fast_view(model, choose_precision(precision, device))
-    batch_size = batch_size or (128 if device.type == "cpu" else 1000)
+    proposing = Proposing(model, data, precision=precision, batch_size=batch_size)
     fell_to = torch.where(standing, STANDS, WRONG)
     images, begun = data.images.clone(), int(standing.sum())
     done, total = 0, begun * len(attacks)
     for number, attack in enumerate(attacks):
         left = (fell_to == STANDS).nonzero()[:, 0]
-        for index, rows in enumerate(left.split(batch_size) if len(left) > 0 else ()):
-            centers, labels = data.images[rows], data.labels[rows]
-            draw = generator(seed, "audit", number, index, device=device)
-            found = search(attack, model, centers, labels, fast=fast, generator=draw)
-            fell = threat.contains(found, centers) & (predictions(model, found) != labels)
-            fell_to[rows[fell]] = number
-            images[rows[fell]] = found[fell]
-            done += len(rows) + int(fell.sum()) * (len(attacks) - number - 1)
-            robust = int((fell_to == STANDS).sum())
-            progress(done, total, f"{attack}, {robust} of {begun} stand")
+        draw = partial(generator, seed, "audit", number, device=data.images.device)
+
+        def tell(finished: int, before: int = done, attack: Attack = attack) -> None:
+            progress(before + finished, total, str(attack))
+
+        found, predicted = proposing(attack, left, draw, tell)
+        fell = threat.contains(found, data.images[left]) & (predicted != data.labels[left])
+        fell_to[left[fell]] = number
+        images[left[fell]] = found[fell]
+        done += len(left) + int(fell.sum()) * (len(attacks) - number - 1)
+        progress(done, total, f"{attack}, {int((fell_to == STANDS).sum())} of {begun} stand")
     return Cascade(fell_to=fell_to, images=images)
+
+
+@final
+class Proposing:
+    """Runs an attack over rows of the data, batch by batch, on every core; keeps the views that searches run on."""
+
+    def __init__(
+        self, model: Classifier, data: LabeledImages, *, precision: str, batch_size: int | None
+    ) -> None:
+        device = data.images.device
+        self._model, self._data = model, data
+        # Both made here: tracing a network changes torch for as long as it takes, for every thread.
+        self._fast, self._exact = (
+            fast_view(model, form) for form in (choose_precision(precision, device), torch.float32)
+        )
+        self._threads = threads_for(self._fast, device)
+        self._batch_size = batch_size or (128 if device.type == "cpu" else 1000)
+
+    def __call__(
+        self,
+        attack: Attack,
+        rows: Labels,
+        draw: Callable[[int], torch.Generator],
+        tell: Callable[[int], None],
+    ) -> tuple[Images, Labels]:
+        """What `attack` proposes for `rows`, and the classes that the model itself gives to it; `tell`: rows done."""
+        # Parts for all threads, or the last of them would work alone.
+        size = max(1, min(self._batch_size, -(-len(rows) // self._threads)))
+        finished = itertools.accumulate(itertools.repeat(1))
+
+        def propose(batch: tuple[int, torch.Tensor]) -> tuple[Images, Labels]:
+            number, part = batch
+            images, labels = self._data.images[part], self._data.labels[part]
+            found = search(
+                attack,
+                self._model,
+                images,
+                labels,
+                fast=self._fast,
+                exact=self._exact,
+                generator=draw(number),
+            )
+            tell(min(len(rows), next(finished) * size))
+            return found, predictions(self._model, found)
+
+        batches = list(enumerate(rows.split(size))) if len(rows) > 0 else [(0, rows)]
+        found, predicted = zip(*over_parts(propose, batches, threads=self._threads), strict=True)
+        return torch.cat(found), torch.cat(predicted)
 
 
 def search(
@@ -85,9 +135,10 @@ def search(
     labels: Labels,
     *,
     fast: Classifier,
+    exact: Classifier,
     generator: torch.Generator,
 ) -> Images:
-    """What `attack` finds on `fast`, and, where the two may disagree, on the model in float32.
+    """What `attack` finds on `fast`, and, where `model` may disagree, on `exact`, its view in float32.
 
     They may where `fast` takes an image for fooled that the model does not, or where it stands by a hair: an image
     that left the search at its first success in bfloat16 may lie just before the boundary in float32.
@@ -100,7 +151,6 @@ def search(
     again = ((lead >= 0) & (claimed | by_a_hair)).nonzero()[:, 0]
     if len(again) > 0:
         found = found.clone()
-        exact = fast_view(model, torch.float32)
         found[again] = attack(exact, images[again], labels[again], generator=generator)
     return found
 

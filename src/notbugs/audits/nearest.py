@@ -1,14 +1,13 @@
 """How near the nearest adversarial image lies, as far as an attack that looks for it can say."""
 
 from dataclasses import replace
+from functools import partial
 
 import torch
 
 from notbugs.attacks import Attack
-from notbugs.audits.cascade import STANDS, WRONG, Cascade, predictions, search
+from notbugs.audits.cascade import STANDS, WRONG, Cascade, Proposing
 from notbugs.data.labeled import LabeledImages
-from notbugs.hardware import choose_precision
-from notbugs.models.folding import fast_view
 from notbugs.progress import Progress, silent
 from notbugs.seeds import generator
 from notbugs.tensors import Classifier, PerExample
@@ -34,24 +33,22 @@ def with_nearest(
     A standing image whose nearest one lies inside `threat` has fallen, to attack `number`.
     """
     device = data.images.device
-    fast = fast_view(model, choose_precision(precision, device))
-    batch_size = batch_size or (128 if device.type == "cpu" else 1000)
     fell_to, images = done.fell_to.clone(), done.images.clone()
     distances = torch.full((len(data),), torch.inf, device=device)
     distances[fell_to == WRONG] = 0.0
     fallen = fell_to >= 0
     distances[fallen] = threat.size(images[fallen], data.images[fallen])
-    rows_right = (fell_to != WRONG).nonzero()[:, 0]
-    finished = 0
-    for index, rows in enumerate(rows_right.split(batch_size) if len(rows_right) > 0 else ()):
-        centers, labels = data.images[rows], data.labels[rows]
-        draw = generator(seed, "nearest", index, device=device)
-        found = search(attack, model, centers, labels, fast=fast, generator=draw)
-        is_adversarial = predictions(model, found) != labels
-        reached = threat.size(found, centers).where(is_adversarial, torch.inf)
-        distances[rows] = torch.minimum(distances[rows], reached)
-        fell = is_adversarial & threat.contains(found, centers) & (fell_to[rows] == STANDS)
-        fell_to[rows[fell]], images[rows[fell]] = number, found[fell]
-        finished += len(rows)
-        progress(finished, len(rows_right), f"{attack}, nearest adversarial images")
+    rows = (fell_to != WRONG).nonzero()[:, 0]
+
+    def tell(finished: int) -> None:
+        progress(finished, len(rows), f"{attack}, nearest adversarial images")
+
+    proposing = Proposing(model, data, precision=precision, batch_size=batch_size)
+    found, predicted = proposing(attack, rows, partial(generator, seed, "nearest", device=device), tell)
+    centers, is_adversarial = data.images[rows], predicted != data.labels[rows]
+    distances[rows] = torch.minimum(
+        distances[rows], threat.size(found, centers).where(is_adversarial, torch.inf)
+    )
+    fell = is_adversarial & threat.contains(found, centers) & (fell_to[rows] == STANDS)
+    fell_to[rows[fell]], images[rows[fell]] = number, found[fell]
     return replace(done, fell_to=fell_to, images=images), distances

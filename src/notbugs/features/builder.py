@@ -13,10 +13,11 @@ from notbugs.description import describe
 from notbugs.errors import NotbugsError
 from notbugs.hardware import choose_precision
 from notbugs.models import frozen, model_digest
-from notbugs.models.folding import fast_view
+from notbugs.models.folding import fast_view, threads_for
 from notbugs.progress import Progress, silent
 from notbugs.seeds import generator
 from notbugs.tensors import Classifier
+from notbugs.threads import over_parts
 
 SHARD_SIZE = 500
 """Images a shard: at most this much work is lost when something dies."""
@@ -71,11 +72,16 @@ def build_shard(
     data = source.data
     device = data.images.device
     rows = torch.arange(index * shard_size, min((index + 1) * shard_size, len(data)), device=device)
-    draw = generator(seed, "build", index, device=device)
+
+    def build(numbered: tuple[int, torch.Tensor]) -> LabeledImages:
+        number, part = numbered
+        draw = generator(seed, "build", index, number, device=device)
+        return builder.build(source, part, generator=draw)
+
+    # Parts that suit a CPU's cache; an accelerator takes the shard whole.
+    parts = rows.split(125) if device.type == "cpu" else (rows,)
     with frozen(source.model):
-        # Parts that suit a CPU's cache; an accelerator takes the shard whole.
-        parts = rows.split(125) if device.type == "cpu" else (rows,)
-        built = [builder.build(source, part, generator=draw) for part in parts]
+        built = over_parts(build, list(enumerate(parts)), threads=threads_for(source.searched, device))
     return concatenate(built, origin=built[0].origin)
 
 

@@ -110,6 +110,14 @@ def fast_view(model: Classifier, precision: torch.dtype) -> Classifier:
     return model if precision == torch.float32 else Autocast(model, precision)
 
 
+def threads_for(model: Classifier, device: torch.device) -> int:
+    """Into how many parts searches on `model` are best divided: the threads of a CPU for a folded network.
+
+    Any other may write to itself when called (hooks, counters), and an accelerator takes a batch whole: 1.
+    """
+    return torch.get_num_threads() if device.type == "cpu" and isinstance(model, FoldedClassifier) else 1
+
+
 @final
 class Autocast:
     """Any network under autocast, its logits (and features, if it has an `embed`) in float32."""

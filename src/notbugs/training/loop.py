@@ -4,19 +4,22 @@ import hashlib
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import final
 
 import torch
 from torch.nn import functional
 
+from notbugs.attacks.pgd import PGD
 from notbugs.data.labeled import LabeledImages
 from notbugs.errors import NotbugsError
 from notbugs.hardware import choose_precision
 from notbugs.models import ImageClassifier, model_digest
-from notbugs.models.folding import FoldedClassifier, autocast_context
+from notbugs.models.folding import FoldedClassifier, autocast_context, threads_for
 from notbugs.progress import Progress, silent
 from notbugs.seeds import generator
+from notbugs.threads import over_parts
 from notbugs.training.checkpoint import Checkpoint, EpochMetrics, read_checkpoint
 from notbugs.training.config import TrainConfig
 from notbugs.training.schedule import SCHEDULES
@@ -101,9 +104,9 @@ def train(
             images = config.augment(images, generator=generator(seed, "augment", epoch, step, device=device))
             if config.attack:
                 searched.refresh()
-                draw = generator(seed, "attack", epoch, step, device=device)
+                draw = partial(generator, seed, "attack", epoch, step, device=device)
                 try:
-                    images = config.attack(searched, images, labels, generator=draw)
+                    images = _attacked(searched, images, labels, config.attack, draw)
                 except NotbugsError as error:  # a search on a network that has diverged meets it first
                     if _answers(searched, images):
                         raise
@@ -139,6 +142,24 @@ def train(
         on_epoch(metrics)
     model.load_state_dict(average, strict=False)
     return model.eval()
+
+
+def _attacked(
+    searched: FoldedClassifier,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    attack: PGD,
+    draw: Callable[[int], torch.Generator],
+) -> torch.Tensor:
+    """What `attack` makes of a batch, divided over the threads; `draw` gives each part its generator."""
+    threads = threads_for(searched, images.device)
+
+    def of_part(part: tuple[int, torch.Tensor, torch.Tensor]) -> torch.Tensor:
+        number, some, their_labels = part
+        return attack(searched, some, their_labels, generator=draw(number))
+
+    parts = zip(range(threads), images.tensor_split(threads), labels.tensor_split(threads), strict=True)
+    return torch.cat(over_parts(of_part, list(parts), threads=threads))
 
 
 def _diverged(

@@ -1,0 +1,66 @@
+"""Independent parts of a batch, each on a core of its own.
+
+A small network gains little from a second thread inside an operation, since every operation waits for the slower one,
+and loses several-fold when something else wants the core. Parts that never meet gain nearly all of it.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from threading import Barrier
+from typing import TypeVar
+
+import torch
+
+Part = TypeVar("Part")
+Result = TypeVar("Result")
+
+
+def over_parts(work: Callable[[Part], Result], parts: Sequence[Part], *, threads: int) -> list[Result]:
+    """`work` of every part, in order; with several threads at the same time, each operation on one of them.
+
+    `work` must not touch what that of another part reads or writes, and draws from a generator of its own.
+
+    >>> over_parts(lambda part: part.sum().item(), torch.arange(6).split(3), threads=2)
+    [3, 12]
+    """
+    if threads == 1 or len(parts) < 2:
+        return [work(part) for part in parts]
+    return list(_pool(threads).map(_with_the_grad_mode_of_here(work), parts))
+
+
+def _with_the_grad_mode_of_here(work: Callable[[Part], Result]) -> Callable[[Part], Result]:
+    """`torch.no_grad` holds for one thread; the others are to follow the one that asks."""
+    enabled = torch.is_grad_enabled()
+
+    def follow(part: Part) -> Result:
+        with torch.set_grad_enabled(enabled):
+            return work(part)
+
+    return follow
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Kept for the whole process: a thread's first operation is slow."""
+    all_there = Barrier(threads + 1)
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="notbugs", initializer=_use_one_thread)
+    for _ in range(threads):
+        pool.submit(all_there.wait)
+    all_there.wait()
+    torch.set_num_threads(
+        threads
+    )  # what threads of the caller's own will start with, which the pool's have changed
+    return pool
+
+
+def _use_one_thread() -> None:
+    torch.get_num_threads()  # the first question settles a thread's number: asked later, it would undo the next line
+    torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        after_in_child=_pool.cache_clear
+    )  # a forked process has the pool, but not its threads
