@@ -2,6 +2,7 @@
 
 from notbugs.attacks.ascent import Keep, projected_ascent
 from notbugs.attacks.attack import Attack
+from notbugs.attacks.nes import NES, EstimatedGradient
 from notbugs.attacks.objectives import (
     LOSSES,
     EmbeddingMatch,
@@ -24,4 +25,6 @@ __all__ = [
     "Attack",
     "PGD",
     "parse_attack",
+    "NES",
+    "EstimatedGradient",
 ]
