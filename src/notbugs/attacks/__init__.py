@@ -2,6 +2,7 @@
 
 from notbugs.attacks.ascent import Keep, projected_ascent
 from notbugs.attacks.attack import Attack
+from notbugs.attacks.collision import Collision, feature_collision
 from notbugs.attacks.nes import NES, EstimatedGradient
 from notbugs.attacks.objectives import (
     LOSSES,
@@ -27,4 +28,6 @@ __all__ = [
     "parse_attack",
     "NES",
     "EstimatedGradient",
+    "feature_collision",
+    "Collision",
 ]
