@@ -208,6 +208,11 @@ def test_a_line_of_many_images_stays_small():
     assert "50.0 within L2 ε = 0.5, 0.0 without any found" in drawn.alt
 
 
+def test_an_image_on_the_edge_of_the_ball_is_within_it():
+    drawn = distance_curves({"model": [0.5 + 1e-6, 0.501]}, audited=L2(0.5), name="x")
+    assert "50.0 within" in drawn.alt
+
+
 @pytest.mark.parametrize("values", [[math.inf] * 3, [0.0] * 3, [0.2]])
 def test_distances_of_one_kind_can_be_drawn(values):
     assert "audited" in distance_curves({"model": values}, audited=L2(0.3), name="x").wide

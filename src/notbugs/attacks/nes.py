@@ -93,8 +93,8 @@ class NES:
     at the image, which leaves the batch at its first success. The paper takes samples 50, sigma 0.001. The search
     is on the margin unless told otherwise: where a model is sure, cross-entropy in float32 is flat, and a
     difference of two outputs is 0. `sigma` must be larger than the model's own roundings: of its input, if it
-    quantises that, and of its logits, if it computes in bfloat16. It tells a model that resists from one that
-    only hides its gradients.
+    quantises that, and of its logits, if it computes in bfloat16 (0.01 rather than 0.001). It tells a model that
+    resists from one that only hides its gradients.
 
     Raises NotbugsError for values that make no search.
 
