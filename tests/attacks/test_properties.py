@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from notbugs.attacks.nes import NES
 from notbugs.attacks.pgd import PGD
 from notbugs.errors import NotbugsError
 from notbugs.seeds import generator
@@ -17,6 +18,13 @@ def pgd(**options):
     """PGD whose step falls short of the budget: 1/8 of it."""
     return lambda threat, steps=10: PGD(
         threat=threat, steps=steps, step_size=threat.eps / 8 or 0.1, **options
+    )
+
+
+def nes(**options):
+    """NES whose estimates get better as the steps get more: a long search is meant to end at the optimum."""
+    return lambda threat, steps=10: NES(
+        threat=threat, steps=steps, step_size=2.5 * threat.eps / steps or 0.1, samples=24 * steps, **options
     )
 
 
@@ -32,6 +40,9 @@ ATTACKS = {
     "pgd targeted": pgd(targeted=True),
     "pgd targeted, leaving when hit, three restarts": pgd(targeted=True, stop_when_fooled=True, restarts=3),
     "pgd targeted from the image": pgd(targeted=True, random_start=False),
+    "nes, leaving when fooled": nes(),
+    "nes on the cross-entropy, leaving when fooled": nes(loss="cross_entropy"),
+    "nes targeted, leaving when hit": nes(targeted=True),
 }
 
 LEAVES_EARLY = {name for name in ATTACKS if "leaving" in name}

@@ -2,6 +2,8 @@
 
 from notbugs.attacks.ascent import Keep, projected_ascent
 from notbugs.attacks.attack import Attack
+from notbugs.attacks.collision import Collision, feature_collision
+from notbugs.attacks.nes import NES, EstimatedGradient
 from notbugs.attacks.objectives import (
     LOSSES,
     EmbeddingMatch,
@@ -24,4 +26,8 @@ __all__ = [
     "Attack",
     "PGD",
     "parse_attack",
+    "NES",
+    "EstimatedGradient",
+    "feature_collision",
+    "Collision",
 ]
