@@ -8,13 +8,21 @@ from notbugs.audits.adversarial import (
     search,
     surviving,
 )
+from notbugs.audits.flag import Flag
 from notbugs.audits.measures import measure, measure_name
+from notbugs.audits.outcomes import Outcome, cascade_outcomes, suspicions
 from notbugs.audits.proportion import Proportion
+from notbugs.audits.sanity import check
 
 __all__ = [
     "audit",
     "AdversarialAudit",
     "Proportion",
+    "check",
+    "Flag",
+    "Outcome",
+    "cascade_outcomes",
+    "suspicions",
     "default_attacks",
     "measure",
     "measure_name",
