@@ -59,7 +59,7 @@ def test_more_steps_of_the_same_attack(more, flags):
 def test_a_cascade_says_what_was_given_to_whom():
     @dataclass(frozen=True)
     class Blind:
-        threat: L2 = L2(0.5)
+        threat: L2
         queries: int = 100
 
         def __str__(self):
@@ -70,7 +70,7 @@ def test_a_cascade_says_what_was_given_to_whom():
 
     fell_to = torch.tensor([-2, 0, 1, -1, 1, 0])
     pgd = PGD(threat=L2(0.5), steps=20, step_size=0.1)
-    seeing, blind = cascade_outcomes([pgd, Blind()], fell_to)
+    seeing, blind = cascade_outcomes([pgd, Blind(L2(0.5))], fell_to)
     assert (seeing.attack, seeing.steps, seeing.uses_gradients) == ("pgd:l2:0.5:20", 20, True)
     assert (blind.attack, blind.steps, blind.uses_gradients) == ("square:l2:0.5:100", 100, False)
     assert seeing.given.tolist() == [False, True, True, True, True, True]

@@ -113,9 +113,9 @@ def test_a_broken_defence_gets_its_flag(name, standard, untrained, test_set):
         assert all(not text[0].islower() and text.endswith(".") for text in (flag.found, flag.advice))
 
 
-@pytest.mark.parametrize("name", DEFENCES)
+@pytest.mark.parametrize("name", [*DEFENCES, "through NumPy"])
 def test_whatever_an_audit_says_of_a_broken_defence_it_is_flagged(name, standard, untrained, test_set):
-    model = DEFENCES[name][0](standard, untrained, test_set).eval()
+    model = (DEFENCES | MORE)[name][0](standard, untrained, test_set).eval()
     found = audit(model, test_set.first(40), threat=THREAT)
     assert found.clean_accuracy > 0.6  # accuracy means something
     assert check(model, test_set, threat=THREAT)
