@@ -6,6 +6,7 @@ adversarial images. A peer's package is imported inside its function: only its o
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import nn
@@ -31,10 +32,9 @@ def ours(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, task: Tas
     may see otherwise is searched again in float32.
     """
     from notbugs.attacks.pgd import PGD
-    from notbugs.audits import search
-    from notbugs.hardware import choose_precision
-    from notbugs.models.folding import fast_view, threads_for
-    from notbugs.threads import over_parts
+    from notbugs.audits import propose, views_of
+    from notbugs.data.labeled import LabeledImages, Origin
+    from notbugs.seeds import generator
     from notbugs.threats import L2
 
     attack = PGD(
@@ -44,17 +44,15 @@ def ours(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, task: Tas
         random_start=False,
         stop_when_fooled=True,
     )
-    fast, exact = (
-        fast_view(model, form) for form in (choose_precision("auto", images.device), torch.float32)
+    data = LabeledImages(
+        images=images,
+        labels=labels,
+        class_names=tuple(map(str, range(model.spec.classes))),
+        origin=Origin(name="benchmark"),
     )
-    draw = torch.Generator(device=images.device).manual_seed(0)
-
-    def of_batch(batch: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
-        return search(attack, model, *batch, fast=fast, exact=exact, generator=draw)
-
-    return torch.cat(
-        over_parts(of_batch, list(_batches(images, labels, task)), threads=threads_for(fast, images.device))
-    )
+    views = views_of(model, images.device, precision="auto")
+    draw = partial(generator, 0, device=images.device)
+    return propose(views, attack, data, draw=draw, batch_size=task.batch_size)[0]
 
 
 def _plain_loop(

@@ -270,11 +270,22 @@ def test_a_model_that_answers_nan_is_an_error_and_not_a_success(name, threat, ro
         ATTACKS[name](threat)(Broken(rows), images, labels, generator=generator(0))
 
 
+def flat(shown):
+    return (shown * 0).flatten(1)[:, :4] + torch.tensor([1.0, 0.0, 0.0, 0.0])
+
+
+def without_graph(shown):
+    return flat(shown.detach())
+
+
+def without_images(shown):
+    """A graph, but none that reaches the images."""
+    return flat(shown.detach()) + torch.zeros(4, requires_grad=True)
+
+
 @every_attack
 @every_threat
-def test_a_model_without_gradient_is_no_error(name, threat, images):
-    def flat(shown):
-        return (shown * 0).flatten(1)[:, :4] + torch.tensor([1.0, 0.0, 0.0, 0.0])
-
-    found = ATTACKS[name](threat)(flat, images, torch.zeros(10, dtype=torch.int64), generator=generator(0))
+@pytest.mark.parametrize("model", [flat, without_graph, without_images])
+def test_a_model_without_gradient_is_no_error(name, threat, model, images):
+    found = ATTACKS[name](threat)(model, images, torch.zeros(10, dtype=torch.int64), generator=generator(0))
     assert found.isfinite().all()

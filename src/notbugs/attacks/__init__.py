@@ -1,6 +1,6 @@
 """Search inside a threat. Knows no model class, no data set and no disk."""
 
-from notbugs.attacks.ascent import Keep, projected_ascent
+from notbugs.attacks.ascent import Keep, input_gradients, projected_ascent
 from notbugs.attacks.attack import Attack
 from notbugs.attacks.collision import Collision, feature_collision
 from notbugs.attacks.nes import NES, EstimatedGradient
@@ -16,6 +16,7 @@ from notbugs.attacks.pgd import PGD, parse_attack
 
 __all__ = [
     "projected_ascent",
+    "input_gradients",
     "Keep",
     "LabelObjective",
     "EmbeddingMatch",

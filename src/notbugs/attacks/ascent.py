@@ -64,8 +64,7 @@ def projected_ascent(
             found[active[finished]] = images[finished]
         if not climbing:
             break
-        # Not values.sum(): a caller's no_grad would cut the graph there.
-        (gradients,) = torch.autograd.grad(values, current, torch.ones_like(values))
+        gradients = input_gradients(values, current)
         if stop_when_finished and bool(finished.any()):
             going = (~finished).nonzero()[:, 0]
             active, images, centers = active[going], images[going], centers[going]
@@ -79,6 +78,26 @@ def projected_ascent(
     if steps > 0 and not bool(images.isfinite().all() & ~values.isnan().any()):
         raise NotbugsError("the search met NaN: the model's output or gradient is not finite on these images")
     return found
+
+
+def input_gradients(values: PerExample, images: Images) -> Images:
+    """The gradient of each value by its image (`images` must require gradients, and rows not influence each other).
+
+    Zero where the values do not depend on the images differentiably (a rounding, a table, a detour over NumPy): such
+    a model has no slope to climb, which is a finding and no error.
+
+    >>> images = torch.full((1, 1, 1, 2), 0.5, requires_grad=True)
+    >>> input_gradients(images.flatten(1).square().sum(1), images).flatten().tolist()
+    [1.0, 1.0]
+    >>> input_gradients(images.detach().flatten(1).sum(1), images).flatten().tolist()
+    [0.0, 0.0]
+    """
+    if not values.requires_grad:
+        return torch.zeros_like(images)
+    # Not values.sum(): a caller's no_grad would cut the graph there.
+    weights = torch.ones_like(values)
+    (gradients,) = torch.autograd.grad(values, images, weights, allow_unused=True, materialize_grads=True)
+    return gradients
 
 
 def _evaluate(objective: Objective, images: Images, stop_when_finished: bool) -> tuple[PerExample, Mask]:

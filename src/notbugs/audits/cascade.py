@@ -60,18 +60,22 @@ def cascade(
     in ball and box of `threat` and is given another label. Progress counts images that an attack is done with; one
     that has fallen counts for all attacks to come.
     """
-    proposing = Proposing(model, data, precision=precision, batch_size=batch_size)
+    views = views_of(model, data.images.device, precision=precision)
     fell_to = torch.where(standing, STANDS, WRONG)
     images, begun = data.images.clone(), int(standing.sum())
     done, total = 0, begun * len(attacks)
     for number, attack in enumerate(attacks):
         left = (fell_to == STANDS).nonzero()[:, 0]
+        if len(left) == 0:
+            break
         draw = partial(generator, seed, "audit", number, device=data.images.device)
 
         def tell(finished: int, before: int = done, attack: Attack = attack) -> None:
             progress(before + finished, total, str(attack))
 
-        found, predicted = proposing(attack, left, draw, tell)
+        found, predicted = propose(
+            views, attack, data.take(left), draw=draw, batch_size=batch_size, tell=tell
+        )
         fell = threat.contains(found, data.images[left]) & (predicted != data.labels[left])
         fell_to[left[fell]] = number
         images[left[fell]] = found[fell]
@@ -81,77 +85,72 @@ def cascade(
 
 
 @final
-class Proposing:
-    """Runs an attack over rows of the data, batch by batch, on every core; keeps the views that searches run on."""
+@dataclass(frozen=True, kw_only=True)
+class Views:
+    """A model and the two forms of it that searches run on; made once: tracing a network changes torch for as long
+    as it takes, for every thread.
+    """
 
-    def __init__(
-        self, model: Classifier, data: LabeledImages, *, precision: str, batch_size: int | None
-    ) -> None:
-        device = data.images.device
-        self._model, self._data = model, data
-        # Both made here: tracing a network changes torch for as long as it takes, for every thread.
-        self._fast, self._exact = (
-            fast_view(model, form) for form in (choose_precision(precision, device), torch.float32)
-        )
-        self._threads = threads_for(self._fast, device)
-        self._batch_size = batch_size or (128 if device.type == "cpu" else 1000)
+    model: Classifier
+    fast: Classifier
+    exact: Classifier
+    threads: int
 
-    def __call__(
-        self,
-        attack: Attack,
-        rows: Labels,
-        draw: Callable[[int], torch.Generator],
-        tell: Callable[[int], None],
-    ) -> tuple[Images, Labels]:
-        """What `attack` proposes for `rows`, and the classes that the model itself gives to it; `tell`: rows done."""
-        # Parts for all threads, or the last of them would work alone.
-        size = max(1, min(self._batch_size, -(-len(rows) // self._threads)))
-        finished = itertools.accumulate(itertools.repeat(1))
 
-        def propose(batch: tuple[int, torch.Tensor]) -> tuple[Images, Labels]:
-            number, part = batch
-            images, labels = self._data.images[part], self._data.labels[part]
-            found = search(
-                attack,
-                self._model,
-                images,
-                labels,
-                fast=self._fast,
-                exact=self._exact,
-                generator=draw(number),
-            )
-            tell(min(len(rows), next(finished) * size))
-            return found, predictions(self._model, found)
+def views_of(model: Classifier, device: torch.device, *, precision: str) -> Views:
+    """The forms of `model`; a folded network is searched on by every thread at once."""
+    form = choose_precision(precision, device)
+    fast, exact = fast_view(model, form), fast_view(model, torch.float32)
+    return Views(model=model, fast=fast, exact=exact, threads=threads_for(fast, device))
 
-        batches = list(enumerate(rows.split(size))) if len(rows) > 0 else [(0, rows)]
-        found, predicted = zip(*over_parts(propose, batches, threads=self._threads), strict=True)
-        return torch.cat(found), torch.cat(predicted)
+
+def propose(
+    views: Views,
+    attack: Attack,
+    data: LabeledImages,
+    *,
+    draw: Callable[[int], torch.Generator],
+    batch_size: int | None = None,
+    tell: Callable[[int], None] = lambda done: None,
+) -> tuple[Images, Labels]:
+    """What `attack` finds for `data`, batch by batch on every core, and the classes that the model gives to it.
+
+    `draw` gives each batch its generator; `tell` hears how many images are done.
+    """
+    rows = torch.arange(len(data), device=data.labels.device)
+    most = batch_size or (128 if rows.device.type == "cpu" else 1000)
+    size = max(1, min(most, -(-len(rows) // views.threads)))  # else the last part leaves threads idle
+    finished = itertools.count(1)
+
+    def of_batch(batch: tuple[int, torch.Tensor]) -> tuple[Images, Labels]:
+        number, part = batch
+        found = search(attack, views, data.images[part], data.labels[part], generator=draw(number))
+        tell(min(len(rows), next(finished) * size))
+        return found, predictions(views.model, found)
+
+    found, predicted = zip(
+        *over_parts(of_batch, list(enumerate(rows.split(size))), threads=views.threads), strict=True
+    )
+    return torch.cat(found), torch.cat(predicted)
 
 
 def search(
-    attack: Attack,
-    model: Classifier,
-    images: Images,
-    labels: Labels,
-    *,
-    fast: Classifier,
-    exact: Classifier,
-    generator: torch.Generator,
+    attack: Attack, views: Views, images: Images, labels: Labels, *, generator: torch.Generator
 ) -> Images:
-    """What `attack` finds on `fast`, and, where `model` may disagree, on `exact`, its view in float32.
+    """What `attack` finds on the fast view, and, where the model may disagree, on its exact one, in float32.
 
-    They may where `fast` takes an image for fooled that the model does not, or where it stands by a hair: an image
-    that left the search at its first success in bfloat16 may lie just before the boundary in float32.
+    It may where the fast view takes an image for fooled that the model does not, or where it stands by a hair: an
+    image that left the search at its first success in bfloat16 may lie just before the boundary in float32.
     """
-    found = attack(fast, images, labels, generator=generator)
-    with torch.no_grad(), frozen(model):
-        logits, claimed = model(found), fast(found).argmax(1) != labels
+    found = attack(views.fast, images, labels, generator=generator)
+    with torch.no_grad(), frozen(views.model):
+        logits, claimed = views.model(found), views.fast(found).argmax(1) != labels
     lead = -margin(logits, labels)
     by_a_hair = lead <= HAIR * logits.abs().amax(1)
     again = ((lead >= 0) & (claimed | by_a_hair)).nonzero()[:, 0]
     if len(again) > 0:
         found = found.clone()
-        found[again] = attack(exact, images[again], labels[again], generator=generator)
+        found[again] = attack(views.exact, images[again], labels[again], generator=generator)
     return found
 
 
@@ -162,4 +161,15 @@ def predictions(model: Classifier, images: Images, *, batch_size: int = 500) -> 
         return torch.cat([model(part).argmax(1) for part in images.split(batch_size)])
 
 
-__all__ = ["HAIR", "STANDS", "WRONG", "Cascade", "cascade", "predictions", "search"]
+__all__ = [
+    "HAIR",
+    "STANDS",
+    "WRONG",
+    "Cascade",
+    "Views",
+    "cascade",
+    "predictions",
+    "propose",
+    "search",
+    "views_of",
+]

@@ -6,7 +6,7 @@ from functools import partial
 import torch
 
 from notbugs.attacks import Attack
-from notbugs.audits.cascade import STANDS, WRONG, Cascade, Proposing
+from notbugs.audits.cascade import STANDS, WRONG, Cascade, propose, views_of
 from notbugs.data.labeled import LabeledImages
 from notbugs.progress import Progress, silent
 from notbugs.seeds import generator
@@ -43,8 +43,16 @@ def with_nearest(
     def tell(finished: int) -> None:
         progress(finished, len(rows), f"{attack}, nearest adversarial images")
 
-    proposing = Proposing(model, data, precision=precision, batch_size=batch_size)
-    found, predicted = proposing(attack, rows, partial(generator, seed, "nearest", device=device), tell)
+    if len(rows) == 0:
+        return done, distances
+    found, predicted = propose(
+        views_of(model, device, precision=precision),
+        attack,
+        data.take(rows),
+        draw=partial(generator, seed, "nearest", device=device),
+        batch_size=batch_size,
+        tell=tell,
+    )
     centers, is_adversarial = data.images[rows], predicted != data.labels[rows]
     distances[rows] = torch.minimum(
         distances[rows], threat.size(found, centers).where(is_adversarial, torch.inf)

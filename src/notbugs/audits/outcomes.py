@@ -1,0 +1,116 @@
+"""Reasons in what an audit already knows: which images were given to which attack, and which fell."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+from notbugs.attacks import Attack
+from notbugs.audits.agreement import chance_accuracy
+from notbugs.audits.flag import Flag
+from notbugs.tensors import Labels, Mask
+
+GRADIENT_FREE = ("square", "nes", "random")
+"""Attacks that see outputs only, by the first word of their text."""
+
+BEATEN, LENGTHENED = 0.01, 0.02
+"""Shares of the images given, and at least two: felled by outputs alone where gradients had failed; felled by more
+steps of the same attack. Honest models lose fewer than one in a hundred to either.
+"""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What one attack did: the images it was given, those of them that fell; steps: gradients, or queries."""
+
+    attack: str
+    steps: int
+    uses_gradients: bool
+    given: Mask
+    fell: Mask
+
+
+def cascade_outcomes(attacks: Sequence[Attack], fell_to: Labels) -> tuple[Outcome, ...]:
+    """Outcomes of attacks that ran one after the other, each on the images that those before it left.
+
+    `fell_to`: for each image the number of the attack that felled it, -1 if it stands, less if it was wrong before.
+    """
+    outcomes = []
+    for number, attack in enumerate(attacks):
+        text = str(attack)
+        outcomes.append(
+            Outcome(
+                attack=text,
+                steps=int(getattr(attack, "steps", getattr(attack, "queries", 0))),
+                uses_gradients=text.split(":")[0].split("-")[0] not in GRADIENT_FREE,
+                given=(fell_to >= number) | (fell_to == -1),
+                fell=fell_to == number,
+            )
+        )
+    return tuple(outcomes)
+
+
+def suspicions(outcomes: Sequence[Outcome], *, right: Mask, labels: Labels) -> tuple[Flag, ...]:
+    """Reasons to distrust a robust accuracy in what its attacks did; nothing is computed anew.
+
+    `right`: which images are right before any attack. Flags: chance_accuracy, black_box_beats_white_box,
+    more_steps_help. Outcomes may come from a cascade or from attacks that each had all images.
+
+    >>> import torch
+    >>> all_of_them, first = torch.ones(50, dtype=torch.bool), torch.arange(50) < 5
+    >>> pgd = Outcome(attack="pgd:l2:0.5:20", steps=20, uses_gradients=True, given=all_of_them, fell=~all_of_them)
+    >>> square = Outcome(attack="square:l2:0.5:500", steps=500, uses_gradients=False, given=all_of_them, fell=first)
+    >>> [flag.name for flag in suspicions([pgd, square], right=all_of_them, labels=torch.arange(50) % 10)]
+    ['black_box_beats_white_box']
+    """
+    found = [chance_accuracy(right, labels), _black_box(outcomes), _more_steps(outcomes)]
+    return tuple(flag for flag in found if flag)
+
+
+def _black_box(outcomes: Sequence[Outcome]) -> Flag | None:
+    """The blind attack that fells most of what attacks with gradients were given and left standing."""
+    seeing = [outcome for outcome in outcomes if outcome.uses_gradients]
+    if not seeing:
+        return None
+    given = sum_of([outcome.given for outcome in seeing])
+    standing = given & ~sum_of([outcome.fell for outcome in seeing])
+    for outcome in outcomes:
+        more, n = int((outcome.fell & standing).sum()), int(given.sum())
+        if not outcome.uses_gradients and more >= max(2, BEATEN * n):
+            return Flag(
+                "black_box_beats_white_box",
+                f"Without gradients {outcome.attack} felled {more} images that no attack with gradients did, of {n} "
+                "that those were given.",
+                "Look for what hides the gradients (quantisation, saturation, randomness), and read the robust "
+                "accuracy as an upper bound.",
+            )
+    return None
+
+
+def _more_steps(outcomes: Sequence[Outcome]) -> Flag | None:
+    """The same attack with more steps fells images that it had left."""
+    for short in outcomes:
+        for long in outcomes:
+            kinds = {outcome.attack.rpartition(":")[0] for outcome in (short, long)}
+            if len(kinds) > 1 or long.steps <= short.steps:
+                continue
+            more, n = int((long.fell & short.given & ~short.fell).sum()), int(short.given.sum())
+            if more >= max(2, LENGTHENED * n):
+                return Flag(
+                    "more_steps_help",
+                    f"With {long.steps} steps instead of {short.steps}, {long.attack} felled {more} more of {n} "
+                    "images.",
+                    "Raise the number of steps until the robust accuracy no longer falls.",
+                )
+    return None
+
+
+def sum_of(masks: Sequence[Mask]) -> Mask:
+    """Where any of the masks holds."""
+    whole = masks[0]
+    for mask in masks[1:]:
+        whole = whole | mask
+    return whole
+
+
+__all__ = ["Outcome", "cascade_outcomes", "suspicions"]
