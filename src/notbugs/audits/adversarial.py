@@ -1,21 +1,24 @@
 """Accuracy under attack, counted by the harness: every adversarial image is verified in float32."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, final
 
 import torch
 
 from notbugs.attacks import Attack
 from notbugs.audits.cascade import STANDS, WRONG, cascade, predictions
+from notbugs.audits.flag import Flag
 from notbugs.audits.nearest import with_nearest
+from notbugs.audits.outcomes import cascade_outcomes, suspicions
 from notbugs.audits.proportion import Proportion
+from notbugs.audits.sanity import check
 from notbugs.audits.suites import default_attacks
 from notbugs.data.labeled import LabeledImages, Origin
 from notbugs.errors import NotbugsError
 from notbugs.models import frozen
 from notbugs.progress import Progress, silent
-from notbugs.tensors import Classifier
+from notbugs.tensors import Classifier, Labels
 from notbugs.threats import Threat
 
 
@@ -28,13 +31,14 @@ class AdversarialAudit:
     `fell_to` (number of the attack that felled it first; -1: it stands; -2: it was wrong before any attack),
     `predicted` (on the image found), `distance` (from the original, in the threat's norm; 0 if nothing felled it)
     and, where an attack was asked for the nearest adversarial images, `nearest`: how far the nearest one found lies
-    (0: wrong before; inf: none found).
+    (0: wrong before; inf: none found). `flags` are reasons to distrust the numbers.
     """
 
     threat: Threat
     attacks: tuple[str, ...]
     seed: int
     found: LabeledImages
+    flags: tuple[Flag, ...] = ()
 
     @property
     def clean(self) -> Proportion:
@@ -94,7 +98,10 @@ class AdversarialAudit:
             "intervals": {name: value.interval for name, value in proportions.items()},
             "counts": {name: [value.count, value.n] for name, value in proportions.items()},
             "felled": [list(pair) for pair in zip(self.attacks, self.felled, strict=True)],
-            "flags": [],
+            "flags": [
+                {"of": flag.name.replace("_", " "), "reason": f"{flag.found} {flag.advice}", **asdict(flag)}
+                for flag in self.flags
+            ],
         }
 
     def __str__(self) -> str:
@@ -115,6 +122,7 @@ def audit(
     threat: Threat,
     attacks: Sequence[Attack] | None = None,
     nearest: Attack | None = None,
+    sanity: bool = True,
     seed: int = 0,
     batch_size: int | None = None,
     precision: str = "auto",
@@ -126,6 +134,7 @@ def audit(
     one after the other, each on the images still standing; what they return is believed only after ball, box and
     prediction were recomputed in float32 on the model itself. `nearest`, an attack that looks for the nearest
     adversarial image, runs last, on all images that were right; what it finds inside the threat counts as well.
+    `sanity` looks for reasons to distrust the numbers (`check`, `suspicions`).
     Raises NotbugsError without an attack, or where an attack of the list cannot be run.
 
     >>> from notbugs import L2, build, load
@@ -159,4 +168,25 @@ def audit(
         name=f"{data.origin.name} under {threat}", parent=data.digest, licence=data.origin.licence
     )
     found = replace(data, images=done.images, origin=origin, columns=columns)
-    return AdversarialAudit(threat=threat, attacks=tuple(map(str, attacks)), seed=seed, found=found)
+    return AdversarialAudit(
+        threat=threat,
+        attacks=tuple(map(str, attacks)),
+        seed=seed,
+        found=found,
+        flags=reasons(model, data, done.fell_to, threat=threat, attacks=attacks, seed=seed) if sanity else (),
+    )
+
+
+def reasons(
+    model: Classifier,
+    data: LabeledImages,
+    fell_to: Labels,
+    *,
+    threat: Threat,
+    attacks: Sequence[Attack],
+    seed: int,
+) -> tuple[Flag, ...]:
+    """Reasons to distrust an audit: in the model itself, and in what the attacks did to it; each said once."""
+    found = check(model, data, threat=threat, seed=seed)
+    found += suspicions(cascade_outcomes(attacks, fell_to), right=fell_to != WRONG, labels=data.labels)
+    return tuple({flag.name: flag for flag in reversed(found)}.values())[::-1]

@@ -128,9 +128,8 @@ def propose(
         tell(min(len(rows), next(finished) * size))
         return found, predictions(views.model, found)
 
-    found, predicted = zip(
-        *over_parts(of_batch, list(enumerate(rows.split(size))), threads=views.threads), strict=True
-    )
+    batches = list(enumerate(rows.split(size)))
+    found, predicted = zip(*over_parts(of_batch, batches, threads=views.threads), strict=True)
     return torch.cat(found), torch.cat(predicted)
 
 

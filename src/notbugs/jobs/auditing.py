@@ -9,6 +9,7 @@ from torch import nn
 
 from notbugs.attacks import Attack
 from notbugs.audits import AdversarialAudit, audit
+from notbugs.audits.adversarial import reasons
 from notbugs.data.labeled import LabeledImages
 from notbugs.data.shards import concatenate, read_shard
 from notbugs.execution import map_shards
@@ -70,6 +71,7 @@ def audit_job(
             threat=threat,
             attacks=attacks,
             nearest=nearest,
+            sanity=False,
             seed=derived_seed(job.seed, "audit", index),
             precision=precision,
             progress=inside,
@@ -81,13 +83,17 @@ def audit_job(
         job.progress(min(done * shard_size, len(data)), len(data), "images")
 
     map_shards(make, count, run.path, progress=keep)
-    found = audited(run, data, threat=threat, attacks=attacks, nearest=nearest, seed=job.seed)
-    result = found.to_json()
+    every = (*attacks, *([nearest] if nearest else []))
+    found = read_audit(run, data, threat=threat, attacks=every, seed=job.seed)
+    fell_to = found.found.columns["fell_to"].to(data.labels.device)
+    flags = reasons(model, data, fell_to, threat=threat, attacks=every, seed=job.seed)
+    result = dataclasses.replace(found, flags=flags).to_json()
     run.finish(
         {
             **result,
             "config": described,
-            "attacks": [str(attack) for attack in found.attacks],
+            "class_names": list(data.class_names),
+            "attacks": list(found.attacks),
             "seconds": clock.seconds,
             "device": str(data.images.device),
         }
@@ -95,19 +101,11 @@ def audit_job(
     return run
 
 
-def audited(
-    run: Run,
-    data: LabeledImages,
-    *,
-    threat: Threat,
-    attacks: Sequence[Attack],
-    nearest: Attack | None = None,
-    seed: int,
+def read_audit(
+    run: Run, data: LabeledImages, *, threat: Threat, attacks: Sequence[object], seed: int
 ) -> AdversarialAudit:
-    """The audit that a run directory holds, from its shards."""
-    names = [*map(str, attacks), *([str(nearest)] if nearest else [])]
+    """The audit that a run directory holds, from its shards; `attacks` in order, that for the nearest image last."""
     paths = sorted(run.path.glob("shard-*.safetensors"))
     parts = [read_shard(path, class_names=data.class_names, origin=data.origin) for path in paths]
-    return AdversarialAudit(
-        threat=threat, attacks=tuple(names), seed=seed, found=concatenate(parts, origin=data.origin)
-    )
+    found = concatenate(parts, origin=data.origin)
+    return AdversarialAudit(threat=threat, attacks=tuple(map(str, attacks)), seed=seed, found=found)
