@@ -7,7 +7,9 @@ last, says that the run is done.
 import hashlib
 import json
 import platform
+import shlex
 import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -135,6 +137,7 @@ def provenance() -> dict[str, Any]:
     return {
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in packages}},
         "commit": _commit(),
+        "command": _command(),
         "machine": {
             "system": f"{platform.system()} {platform.machine()}",
             "processor": str(torch.cpu.get_capabilities().get("cpu_name", "unknown")),
@@ -142,6 +145,16 @@ def provenance() -> dict[str, Any]:
             "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         },
     }
+
+
+def _command() -> str | None:
+    """The command line, if that is what runs; without its --out, or equal runs in two places would differ."""
+    program, *words = sys.argv or [""]
+    if Path(program).stem not in ("notbugs", "__main__"):
+        return None
+    pairs = zip(words, ["", *words], strict=False)
+    kept = [word for word, before in pairs if before != "--out" and not word.startswith("--out")]
+    return shlex.join(["notbugs", *kept])
 
 
 def _version(package: str) -> str | None:

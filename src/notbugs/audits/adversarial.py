@@ -15,6 +15,7 @@ from notbugs.errors import NotbugsError
 from notbugs.hardware import choose_precision
 from notbugs.models import frozen
 from notbugs.models.folding import fast_view, threads_for
+from notbugs.models.logits import require_logits
 from notbugs.progress import Progress, silent
 from notbugs.seeds import generator
 from notbugs.tensors import Classifier, Images, Labels, Mask
@@ -80,7 +81,7 @@ class AdversarialAudit:
 
 def default_attacks(threat: Threat, *, steps: int = 20) -> tuple[PGD, ...]:
     """PGD on the cross-entropy and on the margin (which does not saturate), from random starts."""
-    step_size = 2.5 * threat.eps / steps
+    step_size = 2.5 * threat.eps / steps or 1.0  # within eps 0 no step leads anywhere
     return tuple(
         PGD(threat=threat, steps=steps, step_size=step_size, loss=loss, stop_when_fooled=True)
         for loss in ("cross_entropy", "margin")
@@ -102,8 +103,9 @@ def audit(
 
     An image counts as robust if it is right and no attack changes that. Attacks run on a fast view of the model
     one after the other, each on the images still standing; what they return is believed only after ball, box and
-    prediction were recomputed in float32 on the model itself. Raises NotbugsError without an attack, or where an
-    attack of the list cannot be run.
+    prediction were recomputed in float32 on the model itself. A Module is held in evaluation mode meanwhile; of any
+    other callable that is the caller's business. Raises NotbugsError without an attack, if model and data do not
+    fit, or where an attack of the list cannot be run.
 
     >>> from notbugs import L2, build, load
     >>> digits = load("digits", split="test").first(20)
@@ -114,6 +116,7 @@ def audit(
     attacks = tuple(attacks) if attacks is not None else default_attacks(threat)
     if not attacks:
         raise NotbugsError("an audit needs at least one attack")
+    require_logits(model, data.images, classes=data.classes)
     with frozen(model):
         right = predictions(model, data.images) == data.labels
         standing, felled = surviving(
