@@ -74,3 +74,17 @@ def test_nothing_is_lost_and_nothing_differs(tmp_path: Path, job: str) -> None:
     # A write that was cut off may leave its hidden, temporary name behind, never a file that anyone reads.
     found = {name: content for name, content in files(hit).items() if not Path(name).name.startswith(".")}
     assert found == files(whole)
+
+
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_who_asks_it_to_stop_is_told_how_to_go_on(tmp_path: Path, asked: signal.Signals) -> None:
+    process = start(["train", "--data", "digits", "--arch", "convnet", "--epochs", "400"], tmp_path)
+    checkpoint = None
+    while checkpoint is None and process.poll() is None:
+        time.sleep(0.2)
+        checkpoint = next(tmp_path.glob("*/checkpoint/state.safetensors"), None)
+    process.send_signal(asked)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.decode() == "notbugs: stopped; the same command goes on where this one was\n"
+    assert not list(tmp_path.rglob("result.json"))

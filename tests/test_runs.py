@@ -51,7 +51,7 @@ def test_configs_are_described_to_the_last_field() -> None:
 def test_provenance_names_versions_and_machine(tmp_path: Path) -> None:
     run = open_run(tmp_path, "name", {})
     found = json.loads((run.path / "provenance.json").read_text())
-    assert set(found) == {"versions", "commit", "machine"}
+    assert set(found) == {"versions", "commit", "command", "machine"}
     assert found["versions"]["torch"]
 
 

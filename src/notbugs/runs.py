@@ -8,6 +8,7 @@ import hashlib
 import importlib
 import json
 import platform
+import shlex
 import subprocess
 import sys
 import time
@@ -171,6 +172,7 @@ def provenance() -> dict[str, Any]:
     return {
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in packages}},
         "commit": _commit(),
+        "command": _command(),
         "machine": {
             "system": f"{platform.system()} {platform.machine()}",
             "processor": str(torch.cpu.get_capabilities().get("cpu_name", "unknown")),
@@ -178,6 +180,16 @@ def provenance() -> dict[str, Any]:
             "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         },
     }
+
+
+def _command() -> str | None:
+    """The command line, if that is what runs; without its --out, or equal runs in two places would differ."""
+    program, *words = sys.argv or [""]
+    if Path(program).stem not in ("notbugs", "__main__"):
+        return None
+    pairs = zip(words, ["", *words], strict=False)
+    kept = [word for word, before in pairs if before != "--out" and not word.startswith("--out")]
+    return shlex.join(["notbugs", *kept])
 
 
 def _version(package: str) -> str | None:

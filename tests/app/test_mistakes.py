@@ -83,7 +83,7 @@ MISTAKES = {
     "not a built set": ([*TRAIN, "--data", "built:good"], "origin.json"),
     "unknown network": ([*TRAIN, "--data", "digits", "--arch", "resnet17"], "did you mean 'resnet1"),
     "impossible depth": ([*TRAIN, "--data", "digits", "--arch", "wrn-11-2"], "6n + 4"),
-    "batch larger than the data": ([*TRAIN, "--data", "folder:good"], "choose at most"),
+    "batch larger than the data": ([*TRAIN, "--data", "folder:good", "--batch-size", "128"], "choose at most"),
     "zero epochs": ([*TRAIN, "--data", "digits", "--epochs", "0"], "epochs must be positive"),
     "negative learning rate": ([*TRAIN, "--data", "digits", "--lr", "-1"], "lr must be positive"),
     "lr that is no number": ([*TRAIN, "--data", "digits", "--lr", "fast"], "fast"),
@@ -106,6 +106,12 @@ MISTAKES = {
     "zero steps": ([*BUILD, "--data", "planted", "--model", "model.safetensors", "--steps", "0"], "steps"),
     "step of zero": (
         [*BUILD, "--data", "planted", "--model", "model.safetensors", "--step-size", "0"], "step_size",
+    ),
+    "a threat where nothing is pushed": (
+        ["build", "robust", "--data", "planted", "--model", "model.safetensors", "--threat", "l2:1"], "rand and det",
+    ),
+    "a start where nothing is matched": (
+        [*BUILD, "--data", "planted", "--model", "model.safetensors", "--start", "noise"], "leave it out",
     ),
     "unknown kind": (["build", "robst", "--model", "model.safetensors", "--data", "planted"], "robst"),
     "missing model": ([*BUILD, "--data", "planted", "--model", "nowhere"], "nowhere"),

@@ -331,7 +331,7 @@ def test_the_tables_of_the_terminal_hold_the_same_numbers(study_run: Run) -> Non
     console.file.close()
     for value in study_run.result["metrics"].values():
         assert f"{100 * value:.1f}" in text
-    assert "L2 ε 0.25" in text
+    assert "ε 0.25" in text
     assert "train_loss" in text
 
 

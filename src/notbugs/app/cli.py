@@ -1,5 +1,6 @@
 """The command line: `notbugs COMMAND ...`. A user's mistake is one line on stderr and exit code 2."""
 
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -12,6 +13,7 @@ app = App(
     help="Which features does a classifier use, and what happens when you take them away?",
     help_flags=["--help", "-h"],
     version_flags=["--version"],
+    suppress_keyboard_interrupt=False,  # else Ctrl-C would end the program before `main` can say what comes next
 )
 
 
@@ -20,6 +22,7 @@ def main(tokens: Sequence[str] | None = None) -> None:
     # Commands import torch only when they run, so that --help answers at once.
     from notbugs.app import making, reading, studying  # noqa: F401  (they register the commands)
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # asked to end, as by Ctrl-C
     try:
         app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
     except (CycloptsError, NotbugsError) as error:

@@ -1,5 +1,6 @@
 """`notbugs train` and `notbugs build`: one model, one data set."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,6 +9,7 @@ from cyclopts import Parameter
 
 from notbugs.app.cli import app
 from notbugs.app.options import DEFAULT, Common, Data, DataRoot, job_of, load_images, settle, show
+from notbugs.errors import NotbugsError
 
 
 @app.command
@@ -21,7 +23,9 @@ def train(
     attack: Annotated[str, Parameter(help="Adversarial training, e.g. pgd:l2:0.5:7 (7 steps).")] = "",
     epochs: int = 14,
     lr: Annotated[float, Parameter(help="Peak learning rate.")] = 0.2,
-    batch_size: int = 128,
+    batch_size: Annotated[
+        int | None, Parameter(help="Default: 128, or all images where they are fewer.")
+    ] = None,
     schedule: Annotated[str, Parameter(help="one_cycle, step, cosine or constant.")] = "one_cycle",
     weight_decay: float = 5e-4,
     label_smoothing: float = 0.0,
@@ -46,10 +50,11 @@ def train(
     from notbugs.training import TrainConfig
 
     settle(common)
+    images = load_images(data, data_root, common)
     config = TrainConfig(
         epochs=epochs,
         lr=lr,
-        batch_size=batch_size,
+        batch_size=min(128, len(images)) if batch_size is None else batch_size,
         schedule=schedule,
         weight_decay=weight_decay,
         label_smoothing=label_smoothing,
@@ -57,7 +62,6 @@ def train(
         augment=Augmentation(flip=flip, translate=translate, cutout=cutout, noise=noise),
         attack=parse_attack(attack) if attack else None,
     )
-    images = load_images(data, data_root, common)
     test = None if data.startswith("built:") else load_images(data, data_root, common, split="test")
     with watching(quiet=common.quiet) as watch:
         job = job_of(common, watch("train"))
@@ -82,14 +86,15 @@ def build(
     split: Annotated[
         Literal["train", "test"], Parameter(help="Which part of the data to rebuild.")
     ] = "train",
-    threat: Annotated[str, Parameter(help="rand, det: how far an image may move.")] = "l2:0.5",
+    threat: Annotated[str, Parameter(help="rand, det: how far an image may move. Default: l2:0.5.")] = "",
     steps: Annotated[
         int | None, Parameter(help="Default: the paper's, 1000 (robust, nonrobust) or 100 (rand, det).")
     ] = None,
     step_size: Annotated[float, Parameter(help="L2 length of a step, in [0, 1] pixel units.")] = 0.1,
     start: Annotated[
-        Literal["images", "noise"], Parameter(help="robust, nonrobust: where the search begins.")
-    ] = "images",
+        Literal["images", "noise"] | None,
+        Parameter(help="robust, nonrobust: where the search begins. Default: images."),
+    ] = None,
     relative: Annotated[
         bool, Parameter(help="robust, nonrobust: divide the distance by the target's length.", negative=())
     ] = False,
@@ -110,18 +115,20 @@ def build(
 
     settle(common)
     builder: Builder
+    for_match, for_push = {"--start": start, "--relative": relative}, {"--threat": threat}
+    _refuse(kind, for_push if kind in ("robust", "nonrobust") else for_match)
     if kind in ("robust", "nonrobust"):
         builder = MatchEmbeddings(
             kind=kind,
             steps=1000 if steps is None else steps,
             step_size=step_size,
-            start=start,
+            start=start or "images",
             relative=relative,
             keep=keep,
         )
     else:
         push = targeted_attack(
-            parse_threat(threat), steps=100 if steps is None else steps, step_size=step_size
+            parse_threat(threat or "l2:0.5"), steps=100 if steps is None else steps, step_size=step_size
         )
         targets: Targets = "random" if kind == "rand" else "next"
         builder = PushToTarget(attack=replace(push, keep=keep), targets=targets)
@@ -131,3 +138,11 @@ def build(
         run = build_job(job_of(common, watch(f"build {kind}")), f"build-{kind}", builder, classifier, images)
     write_report(run, originals=images)
     show(run, common)
+
+
+def _refuse(kind: str, options: Mapping[str, object]) -> None:
+    """Options of the other kinds: taken without a word, they would be believed to have done something."""
+    for name, value in options.items():
+        if value:
+            others = "rand and det" if kind in ("robust", "nonrobust") else "robust and nonrobust"
+            raise NotbugsError(f"{name} is for {others}, not for {kind}; leave it out")

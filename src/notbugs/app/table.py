@@ -30,7 +30,7 @@ def study_table(result: Mapping[str, Any]) -> Table:
     )
     table.add_column("accuracy, %", no_wrap=True)
     for measure in measures:
-        short = _SHORT.get(measure.key) or measure.title.rpartition(", ")[2].replace(" = ", " ")
+        short = _SHORT.get(measure.key) or f"ε {measure.title.rpartition(' = ')[2]}"
         table.add_column(short, justify="right", no_wrap=True)
     for row in rows:
         cells = [_cell_text(row.cells[m.key]) if m.key in row.cells else Text("") for m in measures]
@@ -45,8 +45,11 @@ def _short_name(row: Row) -> str:
 
 def _notes(result: Mapping[str, Any]) -> str:
     cells = [cell for row in study_rows(result) for cell in row.cells.values()]
-    attacked = [measure.how for measure in study_measures(result) if measure.attacked]
-    notes = ["±: 95 % interval, its longer side", *(f"ε: under attack, {how}" for how in attacked[:1])]
+    attacked = [measure for measure in study_measures(result) if measure.attacked]
+    notes = ["±: 95 % interval, its longer side"]
+    for one in attacked[:1]:
+        norm = one.title.removeprefix("Under attack, ").partition(" ")[0]
+        notes.append(f"ε: under attack within that {norm} distance, {one.how}")
     measured = {name.partition(".")[2] for name in result["metrics"]}
     if "relabelled" in measured:
         notes.append("y + 1: counted against the next class")

@@ -17,6 +17,7 @@ from notbugs.audits.suites import default_attacks
 from notbugs.data.labeled import LabeledImages, Origin
 from notbugs.errors import NotbugsError
 from notbugs.models import frozen
+from notbugs.models.logits import require_logits
 from notbugs.progress import Progress, silent
 from notbugs.tensors import Classifier, Labels
 from notbugs.threats import Threat
@@ -135,7 +136,8 @@ def audit(
     prediction were recomputed in float32 on the model itself. `nearest`, an attack that looks for the nearest
     adversarial image, runs last, on all images that were right; what it finds inside the threat counts as well.
     `sanity` looks for reasons to distrust the numbers (`check`, `suspicions`).
-    Raises NotbugsError without an attack, or where an attack of the list cannot be run.
+    A Module is held in evaluation mode meanwhile; of any other callable that is the caller's business.
+    Raises NotbugsError without an attack, if model and data do not fit, or where an attack of the list cannot be run.
 
     >>> from notbugs import L2, build, load
     >>> digits = load("digits", split="test").first(20)
@@ -146,6 +148,7 @@ def audit(
     attacks = tuple(attacks) if attacks is not None else default_attacks(threat)
     if not attacks:
         raise NotbugsError("an audit needs at least one attack")
+    require_logits(model, data.images, classes=data.classes)
     with frozen(model):
         right = predictions(model, data.images) == data.labels
         done = cascade(

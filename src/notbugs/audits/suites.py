@@ -41,7 +41,7 @@ def suite_attacks(name: str, threat: Threat, *, classes: int) -> tuple[Attack, .
 
 def default_attacks(threat: Threat, *, steps: int = 20) -> tuple[PGD, ...]:
     """PGD on the cross-entropy and on the margin (which does not saturate), from random starts."""
-    step_size = 2.5 * threat.eps / steps
+    step_size = 2.5 * threat.eps / steps or 1.0  # within eps 0 no step leads anywhere
     return tuple(
         PGD(threat=threat, steps=steps, step_size=step_size, loss=loss, stop_when_fooled=True)
         for loss in ("cross_entropy", "margin")

@@ -36,7 +36,7 @@ class LabeledImages:
 
     >>> import torch
     >>> data = LabeledImages(images=torch.zeros(2, 3, 4, 4), labels=torch.tensor([0, 1]),
-    ...                      class_names=("cat", "dog"), origin=Origin(name="example"))
+    ...                      class_names=("cat", "dog"))
     >>> len(data), data.classes, data.take(torch.tensor([1])).labels.tolist()
     (2, 2, [1])
     """
@@ -44,7 +44,7 @@ class LabeledImages:
     images: Images
     labels: Labels
     class_names: tuple[str, ...]
-    origin: Origin
+    origin: Origin = Origin(name="images")
     columns: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -14,6 +14,7 @@ from notbugs.errors import NotbugsError
 from notbugs.hardware import choose_precision
 from notbugs.models import frozen, model_digest
 from notbugs.models.folding import fast_view, threads_for
+from notbugs.models.logits import require_logits
 from notbugs.progress import Progress, silent
 from notbugs.seeds import generator
 from notbugs.tensors import Classifier
@@ -58,6 +59,7 @@ def shard_count(data: LabeledImages, shard_size: int = SHARD_SIZE) -> int:
 def prepare(model: nn.Module, data: LabeledImages, *, precision: str = "auto") -> Source:
     """Check that model and data fit, and make the view that the search runs on. The device is the data's."""
     model = model.to(data.images.device)
+    require_logits(model, data.images, classes=data.classes)
     with frozen(model), torch.no_grad():
         classes = model(data.images[:1]).shape[1]
     if data.classes != classes:

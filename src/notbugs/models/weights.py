@@ -23,6 +23,10 @@ SPEC = "notbugs.spec"
 
 def save_model(model: ImageClassifier, path: str | Path) -> None:
     """Write weights and spec to `path`: complete or not at all. Raises NotbugsError for NaN, or if it cannot be."""
+    if not isinstance(model, ImageClassifier):
+        raise NotbugsError(
+            f"save_model is for networks made by `build`, and {type(model).__name__} is none: save its state_dict"
+        )
     path = Path(path)
     state = _contiguous(model.state_dict())
     _require_finite(state, path)

@@ -61,6 +61,8 @@ def wrap(
     >>> tapped.tap, tapped.embed(torch.zeros(1, 3, 2, 2)).shape
     ('3', torch.Size([1, 5]))
     """
+    if not isinstance(model, nn.Module):
+        raise NotbugsError(f"wrap looks for a layer of a Module, and {type(model).__name__} is none")
     names = [name for name, _ in model.named_modules() if name]
     if tap is not None and tap not in names:
         raise unknown("module", tap, names)

@@ -1,0 +1,39 @@
+"""Whether a classifier and images belong together: asked once, before any work."""
+
+import torch
+
+from notbugs.errors import NotbugsError
+from notbugs.models.frozen import frozen
+from notbugs.tensors import Classifier, Images
+
+
+def require_logits(model: Classifier, images: Images, *, classes: int) -> None:
+    """Raise NotbugsError unless `model` gives `classes` logits, or more, to each image.
+
+    >>> require_logits(lambda images: images.mean((2, 3)), torch.zeros(2, 3, 4, 4), classes=3)
+    """
+    if not callable(model):
+        raise NotbugsError(f"the model is {type(model).__name__}; expected a callable from images to logits")
+    some = images[:2]
+    try:
+        with frozen(model), torch.no_grad():
+            logits = model(some)
+    except NotbugsError:
+        raise
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise NotbugsError(
+            f"the model cannot take float32 images of shape {tuple(some.shape[1:])}: {reason}"
+        ) from error
+    if not isinstance(logits, torch.Tensor) or logits.dim() != 2 or len(logits) != len(some):
+        shape = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+        raise NotbugsError(
+            f"the model gives {shape} to {len(some)} images, expected logits of shape ({len(some)}, {classes})"
+        )
+    if not logits.is_floating_point():
+        raise NotbugsError(f"the model gives {logits.dtype}, expected logits (real numbers), not labels")
+    if logits.shape[1] < classes:
+        raise NotbugsError(f"the model has {logits.shape[1]} classes, the data have {classes}")
+
+
+__all__ = ["require_logits"]
