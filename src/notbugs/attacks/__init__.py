@@ -7,8 +7,12 @@ from notbugs.attacks.objectives import (
     EmbeddingMatch,
     LabelObjective,
     RowObjective,
+    TargetedObjective,
     cross_entropy,
+    dlr,
     margin,
+    targeted_dlr,
+    targeted_margin,
 )
 from notbugs.attacks.pgd import PGD, parse_attack
 
@@ -16,10 +20,14 @@ __all__ = [
     "projected_ascent",
     "Keep",
     "LabelObjective",
+    "TargetedObjective",
     "EmbeddingMatch",
     "RowObjective",
     "cross_entropy",
     "margin",
+    "dlr",
+    "targeted_margin",
+    "targeted_dlr",
     "LOSSES",
     "Attack",
     "PGD",
