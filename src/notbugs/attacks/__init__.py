@@ -1,5 +1,6 @@
 """Search inside a threat. Knows no model class, no data set and no disk."""
 
+from notbugs.attacks.apgd import APGD, APGDTargeted
 from notbugs.attacks.ascent import Keep, projected_ascent
 from notbugs.attacks.attack import Attack
 from notbugs.attacks.objectives import (
@@ -31,5 +32,7 @@ __all__ = [
     "LOSSES",
     "Attack",
     "PGD",
+    "APGD",
+    "APGDTargeted",
     "parse_attack",
 ]
