@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from notbugs.errors import NotbugsError
 from notbugs.seeds import generator
-from notbugs.threats import L2, THREATS, TOLERANCE, Linf, parse_number, parse_threat
+from notbugs.threats import L1, L2, THREATS, TOLERANCE, Linf, parse_number, parse_threat
 
-NORMS = {"linf": Linf, "l2": L2}
+NORMS = {"linf": Linf, "l2": L2, "l1": L1}
 
 PIXELS = st.floats(0, 1, width=32)
 ANYWHERE = st.floats(-3, 4, width=32)
@@ -33,6 +33,11 @@ def pairs(draw):
     return images_of(*point), images_of(*center)
 
 
+def length(changes, norm):
+    """The sizes of rows of changes, by the textbook."""
+    return torch.linalg.vector_norm(changes, ord={"linf": math.inf, "l2": 2, "l1": 1}[norm], dim=1)
+
+
 def nearest_by_bisection(point, center, eps):
     """The nearest point of L2 ball and box in float64: clamp(c + t * change) with the largest t in [0, 1] that fits.
 
@@ -50,6 +55,26 @@ def nearest_by_bisection(point, center, eps):
         inside = float((at(middle) - center.double()).norm()) <= eps
         low, high = (middle, high) if inside else (low, middle)
     return at(low)
+
+
+def nearest_in_l1(point, center, eps):
+    """The nearest point of L1 ball and box in float64: each value shrunk towards its centre by the same amount,
+    then held in the box. What is left of the changes falls with the amount, so 60 halvings find it.
+    """
+    change = point.double() - center.double()
+    low, high = 0.0, float(change.abs().max())
+
+    def at(amount):
+        shrunk = change.sign() * (change.abs() - amount).clamp_min(0)
+        return (center.double() + shrunk).clamp(0, 1)
+
+    if float((at(0.0) - center.double()).abs().sum()) <= eps:
+        return at(0.0)
+    for _ in range(60):
+        middle = (low + high) / 2
+        inside = float((at(middle) - center.double()).abs().sum()) <= eps
+        low, high = (low, middle) if inside else (middle, high)
+    return at(high)
 
 
 def test_every_threat_is_in_this_table():
@@ -72,14 +97,53 @@ def test_l2_projection_is_the_nearest_point_of_ball_and_box(pair, eps):
 
 
 @settings(max_examples=150, deadline=None)
+@given(pairs(), BUDGETS)
+@example((images_of(3.0, 3.0, 0.5), images_of(1.0, 0.9, 0.5)), 0.5)  # the box stops one value, then another
+@example((images_of(2.0, 2.0), images_of(1.0, 1.0)), 0.1)  # the box stops everything
+@example((images_of(2.0, 2.0, 2.0), images_of(0.9, 0.9, 0.0)), 0.2)  # ball and box in the same corner
+def test_l1_projection_is_the_nearest_point_of_ball_and_box(pair, eps):
+    point, center = pair
+    torch.testing.assert_close(
+        L1(eps).project(point, center).double(), nearest_in_l1(point, center, eps), atol=3e-6, rtol=0
+    )
+
+
+@pytest.mark.parametrize("spread", [1e-3, 0.05, 1.0, 5.0])
+@pytest.mark.parametrize("eps", [0.1, 12.0, 300.0])
+def test_l1_projection_of_whole_images_is_exact(spread, eps):
+    draw = generator(0)
+    centers = torch.rand(4, 3, 32, 32, generator=draw)
+    points = centers + spread * torch.randn(4, 3, 32, 32, generator=draw)
+    projected = L1(eps).project(points, centers)
+    expected = torch.cat([nearest_in_l1(points[i : i + 1], centers[i : i + 1], eps) for i in range(4)])
+    torch.testing.assert_close(projected.double(), expected, atol=3e-6, rtol=0)
+    assert bool(L1(eps).contains(projected, centers).all())
+
+
+def test_l1_projection_takes_all_it_can_and_leaves_the_rest_exactly_alone():
+    """Going to the ball and then into the box would leave a part of the budget unused."""
+    center, point = images_of(0.9, 0.5, 0.5), images_of(1.9, 0.9, 0.6)
+    projected = L1(0.4).project(point, center)
+    torch.testing.assert_close(projected, images_of(1.0, 0.8, 0.5))
+    assert projected[..., 2].item() == 0.5
+    assert L1(1.0).size(projected, center).item() == pytest.approx(0.4, rel=1e-5)
+
+
+@pytest.mark.parametrize("eps", [0.5, 1.0, 12.0])
+def test_values_that_are_all_rounded_alike_do_not_leave_the_ball(eps):
+    centers = torch.full((6, 3, 32, 32), 0.5) + torch.arange(6).view(6, 1, 1, 1) / 17
+    projected = L1(eps).project(centers + 0.3, centers)
+    assert (projected.double() - centers.double()).abs().sum((1, 2, 3)).max() <= eps
+    assert bool(L1(eps).contains(projected, centers).all())
+
+
+@settings(max_examples=150, deadline=None)
 @given(pairs(), BUDGETS, st.sampled_from(sorted(NORMS)), st.integers(0, 2**20))
 def test_projection_is_inside_idempotent_and_no_feasible_point_is_nearer(pair, eps, norm, seed):
     point, center = pair
     threat = NORMS[norm](eps)
     projected = threat.project(point, center)
-    change = (projected - center).double().flatten()
-    size = change.abs().amax() if norm == "linf" else change.square().sum().sqrt()
-    assert size <= eps + TOLERANCE
+    assert float(length((projected - center).double().flatten(1), norm)) <= eps + TOLERANCE
     assert projected.min() >= 0
     assert projected.max() <= 1
     assert bool(threat.contains(projected, center).all())
@@ -88,8 +152,7 @@ def test_projection_is_inside_idempotent_and_no_feasible_point_is_nearer(pair, e
     others = torch.rand(200, point[0].numel(), generator=generator(seed), dtype=torch.float64)
     flat = center.double().flatten()
     others = flat + (others - flat) * torch.logspace(0, -4, 200, dtype=torch.float64)[:, None]
-    sizes = (others - flat).abs().amax(1) if norm == "linf" else (others - flat).norm(dim=1)
-    feasible = torch.cat([flat[None], others[sizes <= eps]])
+    feasible = torch.cat([flat[None], others[length(others - flat, norm) <= eps]])
     distances = (feasible - point.double().flatten()).norm(dim=1)
     assert float((projected - point).double().norm()) <= float(distances.min()) + 1e-5
 
@@ -152,6 +215,7 @@ def test_size_is_the_norm():
     images, centers = images_of(0.5, 0.1, 1.0), images_of(0.2, 0.5, 1.0)
     assert L2(1).size(images, centers).item() == pytest.approx(0.5)
     assert Linf(1).size(images, centers).item() == pytest.approx(0.4)
+    assert L1(1).size(images, centers).item() == pytest.approx(0.7)
 
 
 @pytest.mark.parametrize(
@@ -199,6 +263,11 @@ def test_no_unit_step_climbs_a_linear_objective_faster(norm):
         assert float((step * gradients).sum()) <= best + 1e-5
 
 
+def test_the_l1_direction_is_the_largest_value_alone_and_ties_share_it():
+    gradients = torch.tensor([[3.0, -4.0, 1.0], [2.0, -2.0, 1.0]]).view(2, 1, 1, 3)
+    assert L1(1).ascent_direction(gradients).view(2, 3).tolist() == [[0.0, -1.0, 0.0], [0.5, -0.5, 0.0]]
+
+
 # Random starts
 
 
@@ -210,6 +279,19 @@ def test_l2_random_starts_are_uniform_in_the_ball():
     volume = (changes.norm(dim=1) / 0.4) ** values
     steps = (torch.arange(n) + 0.5) / n
     assert (volume.sort().values - steps).abs().max() < 1.63 / math.sqrt(n)  # Kolmogorov-Smirnov, 1 %
+    assert changes.mean(0).abs().max() < 4 * 0.4 / math.sqrt(n)
+
+
+def test_l1_random_starts_are_uniform_in_the_ball():
+    n, values = 4000, 6
+    centers = torch.full((n, 1, 2, 3), 0.5)
+    changes = (L1(0.4).random_start(centers, generator(0)) - centers).flatten(1)
+    steps = (torch.arange(n) + 0.5) / n
+    volume = (changes.abs().sum(1) / 0.4) ** values
+    assert (volume.sort().values - steps).abs().max() < 1.63 / math.sqrt(n)  # Kolmogorov-Smirnov, 1 %
+    # One value of a uniform draw exceeds a with probability (1 - a / eps) ** values, on either side alike.
+    beyond = (1 - changes[:, 0].abs() / 0.4) ** values
+    assert (beyond.sort().values - steps).abs().max() < 1.63 / math.sqrt(n)
     assert changes.mean(0).abs().max() < 4 * 0.4 / math.sqrt(n)
 
 
@@ -252,6 +334,8 @@ def test_no_images_have_no_starts_and_no_projections(norm):
         ("l2:1e-3", L2(0.001)),
         ("l2:128/255", L2(128 / 255)),
         ("l2:3", L2(3.0)),
+        ("l1:12", L1(12.0)),
+        ("l1:2000/255", L1(2000 / 255)),
     ],
 )
 def test_a_threat_is_written_as_norm_and_size(text, threat):
@@ -269,6 +353,7 @@ def test_whole_pixel_steps_are_written_so(threat):
 @example("linf", 8 / 255)
 @example("linf", 8 / 255 + 1e-10)
 @example("l2", 1 / 3)
+@example("l1", 12.0)
 def test_text_round_trip(norm, eps):
     read = parse_threat(str(NORMS[norm](eps)))
     assert type(read) is NORMS[norm]
@@ -292,7 +377,8 @@ def test_text_round_trip(norm, eps):
         ("l2", "threat 'l2' has no size; write it like l2:0.5"),
         ("l2:", "threat 'l2:' has no size"),
         ("linf", "threat 'linf' has no size; write it like linf:8/255"),
-        ("l3:1", "unknown threat 'l3'.*known: linf, l2"),
+        ("l1:", "threat 'l1:' has no size; write it like l1:12"),
+        ("l3:1", "unknown threat 'l3'.*known: linf, l2, l1"),
         ("lnf:1", "did you mean 'linf'"),
         ("", "unknown threat ''"),
         (":", "unknown threat ''"),
@@ -305,7 +391,7 @@ def test_a_wrong_threat_is_one_line_that_says_what_is_right(text, message):
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.text(alphabet="l2inf:/.-+e0159_ \n", max_size=12))
+@given(st.text(alphabet="l12inf:/.-+e059_ \n", max_size=12))
 def test_any_text_is_a_threat_or_a_clear_error(text):
     try:
         threat = parse_threat(text)
@@ -330,3 +416,4 @@ def test_a_negative_budget_is_refused(norm, eps):
 def test_scaled_multiplies_the_budget():
     assert Linf(0.1).scaled(2) == Linf(0.2)
     assert L2(0.5).scaled(0) == L2(0.0)
+    assert L1(12).scaled(3) == L1(36)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from notbugs.features import nonrobust_dataset, robust_dataset
     from notbugs.models import ImageClassifier, build, frozen, load_model, save_model, wrap
     from notbugs.study import Study, run_study
-    from notbugs.threats import L2, Linf, parse_threat
+    from notbugs.threats import L1, L2, Linf, parse_threat
     from notbugs.training import TrainConfig, train
 
 _HOMES = {
@@ -33,6 +33,7 @@ _HOMES = {
     "save_model": "models",
     "ImageClassifier": "models",
     # threats and attacks
+    "L1": "threats",
     "L2": "threats",
     "Linf": "threats",
     "parse_threat": "threats",
@@ -66,6 +67,7 @@ __all__ = [
     "load_model",
     "save_model",
     "ImageClassifier",
+    "L1",
     "L2",
     "Linf",
     "parse_threat",

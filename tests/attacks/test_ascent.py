@@ -11,14 +11,22 @@ from notbugs.attacks.ascent import projected_ascent
 from notbugs.attacks.objectives import EmbeddingMatch, LabelObjective, cross_entropy, margin
 from notbugs.errors import NotbugsError
 from notbugs.seeds import generator
-from notbugs.threats import L2, Linf
+from notbugs.threats import L1, L2, Linf
 
 THREATS = [L2(0.7), Linf(0.05)]
 
 
 def best_in_ball_and_box(direction, center, threat):
-    """The most that <direction, d> can be with center + d in ball and box, by bisection in float64."""
+    """The most that <direction, d> can be with center + d in ball and box, by bisection in float64.
+
+    In L1 the values with the largest slopes go to their walls, one after the other, until the budget is spent.
+    """
     direction, center = direction.double().flatten(), center.double().flatten()
+    if isinstance(threat, L1):
+        room = torch.where(direction > 0, 1 - center, center)
+        order = direction.abs().argsort(descending=True)
+        spent = room[order].cumsum(0).clamp_max(threat.eps)
+        return float((torch.diff(spent, prepend=spent.new_zeros(1)) * direction.abs()[order]).sum())
     if isinstance(threat, Linf):
         moved = (center + threat.eps * direction.sign()).clamp(0, 1)
         return float(((moved - center) * direction).sum())

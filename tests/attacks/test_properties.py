@@ -7,11 +7,12 @@ import torch
 from torch import nn
 
 from notbugs.attacks.nes import NES
+from notbugs.attacks.apgd import APGD, APGDTargeted
 from notbugs.attacks.pgd import PGD
 from notbugs.errors import NotbugsError
 from notbugs.seeds import generator
 from notbugs.theory import flip_sizes, largest_value, linear_logits
-from notbugs.threats import L2, Linf
+from notbugs.threats import L1, L2, Linf
 
 
 def pgd(**options):
@@ -26,6 +27,14 @@ def nes(**options):
     return lambda threat, steps=10: NES(
         threat=threat, steps=steps, step_size=2.5 * threat.eps / steps or 0.1, samples=24 * steps, **options
     )
+
+
+def apgd(**options):
+    return lambda threat, steps=10: APGD(threat=threat, steps=steps, **options)
+
+
+def apgd_class_by_class(**options):
+    return lambda threat, steps=10: APGDTargeted(threat=threat, steps=steps, **options)
 
 
 ATTACKS = {
@@ -43,12 +52,18 @@ ATTACKS = {
     "nes, leaving when fooled": nes(),
     "nes on the cross-entropy, leaving when fooled": nes(loss="cross_entropy"),
     "nes targeted, leaving when hit": nes(targeted=True),
+    "pgd on the dlr": pgd(loss="dlr"),
+    "apgd, leaving when fooled": apgd(),
+    "apgd on the dlr, leaving when fooled": apgd(loss="dlr"),
+    "apgd on the margin, leaving when fooled, three restarts": apgd(loss="margin", restarts=3),
+    "apgd class by class, leaving when fooled": apgd_class_by_class(),
+    "apgd class by class, leaving when fooled, two restarts": apgd_class_by_class(targets=2, restarts=2),
 }
 
 LEAVES_EARLY = {name for name in ATTACKS if "leaving" in name}
 TARGETED = {name for name in ATTACKS if "targeted" in name}
 DETERMINISTIC = {name for name in ATTACKS if "from the image" in name}
-THREATS = [L2(0.7), Linf(0.05)]
+THREATS = [L2(0.7), Linf(0.05), L1(3.0)]
 
 every_attack = pytest.mark.parametrize("name", ATTACKS)
 every_threat = pytest.mark.parametrize("threat", THREATS, ids=str)
@@ -102,7 +117,8 @@ def test_it_stays_in_ball_and_box_and_dtype(name, threat, dtype, curved, images)
     assert found.min() >= 0
     assert found.max() <= 1
     changes = (found - centers).double().flatten(1)
-    sizes = changes.abs().amax(1) if isinstance(threat, Linf) else changes.square().sum(1).sqrt()
+    order = {Linf: torch.inf, L2: 2, L1: 1}[type(threat)]
+    sizes = torch.linalg.vector_norm(changes, ord=order, dim=1)
     assert sizes.max() <= threat.eps * (1 + 1e-5) + 1e-6
     assert (sizes > 0).any()
 
@@ -126,13 +142,21 @@ def linear():
     return images, weights, biases
 
 
+LINEAR_THREATS = [L2(0.05), Linf(0.009), L1(0.15)]
+
+
+def with_hopeless_classes(logits):
+    """Four classes, as the dlr losses need them, of which the last two are never seen and have no gradient."""
+    return torch.nn.functional.pad(logits, (0, 2), value=-1e4)
+
+
 @every_attack
-@pytest.mark.parametrize("threat", [L2(0.05), Linf(0.009)], ids=str)
+@pytest.mark.parametrize("threat", LINEAR_THREATS, ids=str)
 def test_it_fools_a_linear_model_exactly_where_that_is_possible(name, threat, linear):
     images, weights, biases = linear
 
     def model(shown):
-        return linear_logits(shown, weights, biases)
+        return with_hopeless_classes(linear_logits(shown, weights, biases))
 
     seen = model(images).argmax(1)
     sizes = flip_sizes(images, seen, weights, biases, threat).amin(1)
@@ -144,13 +168,13 @@ def test_it_fools_a_linear_model_exactly_where_that_is_possible(name, threat, li
 
 
 @pytest.mark.parametrize("name", sorted(ATTACKS.keys() - LEAVES_EARLY))
-@pytest.mark.parametrize("threat", [L2(0.05), Linf(0.009)], ids=str)
+@pytest.mark.parametrize("threat", LINEAR_THREATS, ids=str)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_it_reaches_the_optimum_of_a_linear_model(name, threat, dtype, linear):
     images, weights, biases = (part.to(dtype) for part in linear)
 
     def model(shown):
-        return linear_logits(shown, weights, biases)
+        return with_hopeless_classes(linear_logits(shown, weights, biases))
 
     labels = model(images).argmax(1)
     aims = 1 - labels if name in TARGETED else labels

@@ -15,9 +15,9 @@ from notbugs.theory import (
     robust_accuracy,
     robust_margin,
 )
-from notbugs.threats import L2, Linf, Threat
+from notbugs.threats import L1, L2, Linf, Threat
 
-THREATS = [L2(0.3), Linf(0.05)]
+THREATS = [L2(0.3), Linf(0.05), L1(0.5)]
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Search inside a threat. Knows no model class, no data set and no disk."""
 
 from notbugs.attacks.ascent import Keep, input_gradients, projected_ascent
+from notbugs.attacks.apgd import APGD, APGDTargeted
 from notbugs.attacks.attack import Attack
 from notbugs.attacks.collision import Collision, feature_collision
 from notbugs.attacks.nes import NES, EstimatedGradient
@@ -9,8 +10,12 @@ from notbugs.attacks.objectives import (
     EmbeddingMatch,
     LabelObjective,
     RowObjective,
+    TargetedObjective,
     cross_entropy,
+    dlr,
     margin,
+    targeted_dlr,
+    targeted_margin,
 )
 from notbugs.attacks.pgd import PGD, parse_attack
 
@@ -19,13 +24,19 @@ __all__ = [
     "input_gradients",
     "Keep",
     "LabelObjective",
+    "TargetedObjective",
     "EmbeddingMatch",
     "RowObjective",
     "cross_entropy",
     "margin",
+    "dlr",
+    "targeted_margin",
+    "targeted_dlr",
     "LOSSES",
     "Attack",
     "PGD",
+    "APGD",
+    "APGDTargeted",
     "parse_attack",
     "NES",
     "EstimatedGradient",

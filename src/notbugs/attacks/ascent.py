@@ -55,7 +55,7 @@ def projected_ascent(
             break
         with torch.set_grad_enabled(climbing):
             current = images.detach().requires_grad_(climbing)
-            values, finished = _evaluate(objective, current, stop_when_finished)
+            values, finished = evaluate(objective, current, stop_when_finished)
         if keep == "best":
             settled = finished | (values.detach() > best[active])
             best[active[settled]] = values.detach()[settled].to(best.dtype)
@@ -100,7 +100,8 @@ def input_gradients(values: PerExample, images: Images) -> Images:
     return gradients
 
 
-def _evaluate(objective: Objective, images: Images, stop_when_finished: bool) -> tuple[PerExample, Mask]:
+def evaluate(objective: Objective, images: Images, stop_when_finished: bool) -> tuple[PerExample, Mask]:
+    """Values, and which images are finished: none, unless the search lets them go."""
     if stop_when_finished:
         return objective.values_and_finished(images)  # type: ignore[attr-defined]
     return objective(images), torch.zeros(len(images), dtype=torch.bool, device=images.device)

@@ -10,10 +10,14 @@ from typing import Protocol, final, runtime_checkable
 import torch
 from torch.nn import functional
 
+from notbugs.errors import NotbugsError
 from notbugs.tensors import Classifier, Images, Labels, Logits, Mask, PerExample
 
 LogitLoss = Callable[[Logits, Labels], PerExample]
 """Logits and labels -> one loss per image, high where the label is missed."""
+
+TargetedLoss = Callable[[Logits, Labels, Labels], PerExample]
+"""Logits, labels and targets -> one loss per image, positive where the target has overtaken the label."""
 
 
 def cross_entropy(logits: Logits, labels: Labels) -> PerExample:
@@ -32,7 +36,54 @@ def margin(logits: Logits, labels: Labels) -> PerExample:
     return others.amax(1) - own
 
 
-LOSSES: dict[str, LogitLoss] = {"cross_entropy": cross_entropy, "margin": margin}
+def dlr(logits: Logits, labels: Labels) -> PerExample:
+    """The margin in units of the gap from the first to the third logit (Croce & Hein 2020, section 4).
+
+    Unlike cross-entropy and margin it does not change when all logits are scaled or shifted, so a model cannot hide
+    its gradient by being too sure. Raises NotbugsError for fewer than three classes, where it says nothing.
+
+    >>> logits = torch.tensor([[3.0, 1.0, 0.0]])
+    >>> dlr(logits, torch.tensor([0])).item(), dlr(1000 * logits - 5, torch.tensor([0])).item()
+    (-0.6666666865348816, -0.6666666865348816)
+    """
+    _require_classes(3, logits, "the dlr loss", "margin")
+    top = logits.topk(3, dim=1).values
+    return margin(logits, labels) / (top[:, 0] - top[:, 2]).clamp_min(1e-12)
+
+
+def targeted_margin(logits: Logits, labels: Labels, targets: Labels) -> PerExample:
+    """The target's logit minus the label's.
+
+    >>> targeted_margin(torch.tensor([[3.0, 1.0, 0.0]]), torch.tensor([0]), torch.tensor([2])).tolist()
+    [-3.0]
+    """
+    return (logits.gather(1, targets[:, None]) - logits.gather(1, labels[:, None]))[:, 0]
+
+
+def targeted_dlr(logits: Logits, labels: Labels, targets: Labels) -> PerExample:
+    """`targeted_margin` in units of the gap from the first logit to the mean of the third and fourth, so that
+    target and label cannot make up the whole unit (Croce & Hein 2020, section 4).
+
+    Raises NotbugsError for fewer than four classes.
+
+    >>> logits = torch.tensor([[4.0, 3.0, 1.0, 0.0]])
+    >>> targeted_dlr(logits, torch.tensor([0]), torch.tensor([2])).item()
+    -0.8571428656578064
+    """
+    _require_classes(4, logits, "the targeted dlr loss", "targeted_margin")
+    top = logits.topk(4, dim=1).values
+    unit = top[:, 0] - (top[:, 2] + top[:, 3]) / 2
+    return targeted_margin(logits, labels, targets) / unit.clamp_min(1e-12)
+
+
+def _require_classes(fewest: int, logits: Logits, what: str, instead: str) -> None:
+    if logits.shape[1] < fewest:
+        raise NotbugsError(
+            f"{what} needs {fewest} classes, and the model has {logits.shape[1]}: use {instead!r}"
+        )
+
+
+LOSSES: dict[str, LogitLoss] = {"cross_entropy": cross_entropy, "margin": margin, "dlr": dlr}
 
 
 @runtime_checkable
@@ -65,14 +116,49 @@ class LabelObjective:
         return self.values_and_finished(images)[0]
 
     def values_and_finished(self, images: Images) -> tuple[PerExample, Mask]:
-        logits = self.model(images)
+        logits = _in_full(self.model(images))
         hit = logits.detach().argmax(1) == self.labels
-        loss = self.loss(logits.float() if logits.dtype.itemsize < 4 else logits, self.labels)
+        loss = self.loss(logits, self.labels)
         # NaN hits and misses nothing: argmax would take it for an answer.
         return (-loss, hit & ~loss.isnan()) if self.targeted else (loss, ~hit & ~loss.isnan())
 
     def take(self, rows: torch.Tensor) -> "LabelObjective":
         return replace(self, labels=self.labels[rows])
+
+
+@final
+@dataclass(frozen=True)
+class TargetedObjective:
+    """Miss the labels by way of one wrong class each: raise `targets` above `labels`.
+
+    An image is finished when it is classified as anything but its label, whether that is its target or not.
+
+    >>> logits = torch.tensor([[4.0, 3.0, 1.0, 0.0]])
+    >>> objective = TargetedObjective(lambda images: logits, torch.tensor([0]), torch.tensor([1]), targeted_margin)
+    >>> objective.values_and_finished(torch.zeros(1, 1, 1, 1))
+    (tensor([-1.]), tensor([False]))
+    """
+
+    model: Classifier
+    labels: Labels
+    targets: Labels
+    loss: TargetedLoss = targeted_dlr
+
+    def __call__(self, images: Images) -> PerExample:
+        return self.values_and_finished(images)[0]
+
+    def values_and_finished(self, images: Images) -> tuple[PerExample, Mask]:
+        logits = _in_full(self.model(images))
+        loss = self.loss(logits, self.labels, self.targets)
+        return loss, (logits.detach().argmax(1) != self.labels) & ~loss.isnan()
+
+    def take(self, rows: torch.Tensor) -> "TargetedObjective":
+        return replace(self, labels=self.labels[rows], targets=self.targets[rows])
+
+
+def _in_full(logits: Logits) -> Logits:
+    """Half precision is enough to search with, not to compare values with."""
+    return logits.float() if logits.dtype.itemsize < 4 else logits
 
 
 @final

@@ -53,7 +53,8 @@ class PGD:
             raise unknown("keep", self.keep, get_args(Keep))
 
     def __str__(self) -> str:
-        kind = ("-targeted" if self.targeted else "") + ("-margin" if self.loss == "margin" else "")
+        loss = "" if self.loss == "cross_entropy" else f"-{self.loss}"
+        kind = ("-targeted" if self.targeted else "") + loss
         more = f"x{self.restarts}" if self.restarts > 1 else ""
         return f"pgd{kind}:{self.threat}:{self.steps}{more}"
 

@@ -1,9 +1,9 @@
 """Linear classifiers under attack, in closed form: what every attack must reach, and none can exceed.
 
 Class k has weights a_k, an image, and a bias b_k; its logit is <a_k, x> + b_k. Over all changes d of size <= eps
-the largest <a, d> is eps * ||a||_*, the dual norm: L2 for L2, L1 for Linf. The rest follows, Goh's decomposition
-of robust usefulness among it: E[y f(x)] - eps * ||a||_* (Distill 2019, "Two Examples of Useful, Non-Robust
-Features").
+the largest <a, d> is eps * ||a||_*, the dual norm: L2 for L2, L1 for Linf, Linf for L1. The rest follows, Goh's
+decomposition of robust usefulness among it: E[y f(x)] - eps * ||a||_* (Distill 2019, "Two Examples of Useful,
+Non-Robust Features").
 
 The pixel box is left out. It binds where image + best_change leaves [0, 1] (`box_binds`); there the adversary
 can only do less, and each robust margin, flip size and accuracy here is a lower bound, strictly so or not.
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from notbugs.errors import NotbugsError
 from notbugs.tensors import Images, Labels, Logits, Mask, PerExample
-from notbugs.threats import L2, Linf, Threat
+from notbugs.threats import L1, L2, Linf, Threat
 
 Weights = Float[Tensor, "classes channel height width"]
 Biases = Float[Tensor, "classes"]
@@ -30,8 +30,8 @@ def dual_norm(directions: Images, threat: Threat) -> PerExample:
     """sup <a, d> over all d of size 1 in the threat's norm, for each direction a; eps plays no part.
 
     >>> a = torch.tensor([3.0, -4.0]).view(1, 1, 1, 2)
-    >>> dual_norm(a, L2(0.5)).item(), dual_norm(a, Linf(0.5)).item()
-    (5.0, 7.0)
+    >>> dual_norm(a, L2(0.5)).item(), dual_norm(a, Linf(0.5)).item(), dual_norm(a, L1(0.5)).item()
+    (5.0, 7.0, 4.0)
     """
     flat = directions.flatten(1)
     match threat:
@@ -39,7 +39,9 @@ def dual_norm(directions: Images, threat: Threat) -> PerExample:
             return torch.linalg.vector_norm(flat, dim=1)
         case Linf():
             return flat.abs().sum(1)
-    raise NotbugsError(f"no closed form for the threat {threat} (known: l2, linf)")
+        case L1():
+            return flat.abs().amax(1)
+    raise NotbugsError(f"no closed form for the threat {threat} (known: l2, linf, l1)")
 
 
 def best_change(directions: Images, threat: Threat) -> Images:
@@ -50,6 +52,8 @@ def best_change(directions: Images, threat: Threat) -> Images:
     [0.30000001192092896, -0.4000000059604645]
     >>> best_change(a, Linf(0.5)).flatten().tolist()
     [0.5, -0.5]
+    >>> best_change(a, L1(0.5)).flatten().tolist()
+    [0.0, -0.5]
     """
     match threat:
         case L2():
@@ -57,7 +61,9 @@ def best_change(directions: Images, threat: Threat) -> Images:
             return torch.where(length > 0, threat.eps * directions / length, 0)
         case Linf():
             return threat.eps * directions.sign()
-    raise NotbugsError(f"no closed form for the threat {threat} (known: l2, linf)")
+        case L1():
+            return threat.eps * threat.ascent_direction(directions)  # all of it where |a| is largest
+    raise NotbugsError(f"no closed form for the threat {threat} (known: l2, linf, l1)")
 
 
 def largest_value(values: PerExample, directions: Images, threat: Threat) -> PerExample:

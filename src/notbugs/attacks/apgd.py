@@ -1,0 +1,195 @@
+"""Auto-PGD: projected gradient ascent that chooses its own steps (Croce & Hein 2020; 2021 for L1)."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+import torch
+
+from notbugs.attacks.auto_ascent import Climb, auto_ascent
+from notbugs.attacks.halving_steps import halving_steps
+from notbugs.attacks.objectives import (
+    LOSSES,
+    LabelObjective,
+    RowObjective,
+    TargetedObjective,
+    targeted_dlr,
+    targeted_margin,
+)
+from notbugs.attacks.sparse_steps import sparse_steps
+from notbugs.errors import NotbugsError, unknown
+from notbugs.models.frozen import frozen
+from notbugs.tensors import Classifier, Images, Labels
+from notbugs.threats import L1, Threat
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class APGD:
+    """Search the threat for misclassified images; only the budget and the number of steps are chosen.
+
+    Images leave the batch at their first success, and each restart begins elsewhere with those that still stand.
+    Of an image that stands to the end, the point with the highest loss is returned. AutoAttack takes 100 steps,
+    one restart (L1: five) on the cross-entropy. Calling it returns images, never a verdict.
+
+    Raises NotbugsError for values that make no search, and when called on two classes with loss="dlr".
+
+    >>> from notbugs.threats import L2
+    >>> str(APGD(threat=L2(0.5), loss="dlr"))
+    'apgd-dlr:l2:0.5:100'
+    """
+
+    threat: Threat
+    steps: int = 100
+    restarts: int = 1
+    loss: str = "cross_entropy"
+
+    def __post_init__(self) -> None:
+        _check("APGD", self.threat, {"steps": self.steps, "restarts": self.restarts})
+        if self.loss not in LOSSES:
+            raise unknown("loss", self.loss, LOSSES)
+
+    def __str__(self) -> str:
+        loss = "" if self.loss == "cross_entropy" else f"-{self.loss}"
+        return f"apgd{loss}:{self.threat}:{self.steps}{_times(self.restarts)}"
+
+    def __call__(
+        self, model: Classifier, images: Images, labels: Labels, *, generator: torch.Generator
+    ) -> Images:
+        """Images in the threat around `images`; those that are wrong already as they are."""
+        with frozen(model):
+            objectives = [LabelObjective(model, labels, LOSSES[self.loss])] * self.restarts
+            return _in_turn(objectives, images, self.threat, self.steps, generator)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class APGDTargeted:
+    """Auto-PGD towards each of the `targets` most likely wrong classes in turn, with the images that still stand.
+
+    `labels` are the true ones; any misclassification counts. The loss is the targeted dlr, with fewer than four
+    classes the margin towards the target. Of an image that stands to the end, the point with the highest value
+    over all targets is returned. AutoAttack takes 9 targets (L1: 5), 100 steps and one restart each.
+
+    Raises NotbugsError for values that make no search.
+
+    >>> from notbugs.threats import L1, L2
+    >>> str(APGDTargeted(threat=L2(0.5))), str(APGDTargeted(threat=L1(12), targets=5))
+    ('apgd-targeted:l2:0.5:100', 'apgd-targeted-5:l1:12:100')
+    """
+
+    threat: Threat
+    steps: int = 100
+    targets: int = 9
+    restarts: int = 1
+
+    def __post_init__(self) -> None:
+        counts = {"steps": self.steps, "targets": self.targets, "restarts": self.restarts}
+        _check("APGDTargeted", self.threat, counts)
+
+    def __str__(self) -> str:
+        targets = "" if self.targets == 9 else f"-{self.targets}"
+        return f"apgd-targeted{targets}:{self.threat}:{self.steps}{_times(self.restarts)}"
+
+    def __call__(
+        self, model: Classifier, images: Images, labels: Labels, *, generator: torch.Generator
+    ) -> Images:
+        """Images in the threat around `images`; those that are wrong already as they are."""
+        with frozen(model):
+            ranked = _wrong_classes(model, images, labels)[:, : self.targets]
+            loss = targeted_dlr if ranked.shape[1] >= 3 else targeted_margin
+            return _in_turn(
+                [
+                    TargetedObjective(model, labels, targets, loss)
+                    for targets in ranked.unbind(1)
+                    for _ in range(self.restarts)
+                ],
+                images, self.threat, self.steps, generator,
+            )  # fmt: skip
+
+
+@torch.no_grad()
+def _wrong_classes(model: Classifier, images: Images, labels: Labels) -> torch.Tensor:
+    """All classes but the label, the likeliest first: (batch, classes - 1)."""
+    logits: torch.Tensor = model(images)
+    return logits.scatter(1, labels[:, None], -torch.inf).argsort(1, descending=True)[:, :-1]
+
+
+def _in_turn(
+    objectives: Sequence[RowObjective],
+    images: Images,
+    threat: Threat,
+    steps: int,
+    generator: torch.Generator,
+) -> Images:
+    """One search after the other, each with the images that still stand."""
+    found = images.clone()
+    if len(images) == 0 or len(objectives) == 0:
+        return found
+    with torch.no_grad():
+        fooled = objectives[0].values_and_finished(images)[1]
+    best = images.new_full((len(images),), -torch.inf)
+    for objective in objectives:
+        rows = (~fooled).nonzero()[:, 0]
+        if len(rows) == 0:
+            break
+        search = _sparse_search if isinstance(threat, L1) else _search
+        climb = search(objective.take(rows), images[rows], threat, steps, generator)
+        better = (climb.finished | (climb.values > best[rows])).nonzero()[:, 0]
+        found[rows[better]], best[rows[better]] = climb.images[better], climb.values[better]
+        fooled[rows] = climb.finished
+    return found
+
+
+def _search(
+    objective: RowObjective, images: Images, threat: Threat, steps: int, generator: torch.Generator
+) -> Climb:
+    return auto_ascent(
+        objective,
+        threat.random_start(images, generator),
+        threat=threat,
+        centers=images,
+        steps=steps,
+        pace=halving_steps(threat, images, steps=steps),
+        stop_when_finished=True,
+    )
+
+
+def _sparse_search(
+    objective: RowObjective, images: Images, threat: Threat, steps: int, generator: torch.Generator
+) -> Climb:
+    """In three times the budget, then in twice, then in the budget itself: 30, 30 and 40 % of the steps.
+
+    A larger ball is easier to search, and its best point, brought into the smaller one, a good start there
+    (Croce & Hein 2021, section 4). What fools the model in a larger ball is no success.
+    """
+    # Normal draws have a few large values, on which the projection leaves them: the start is sparse.
+    noise = torch.randn(images.shape, generator=generator, device=images.device, dtype=images.dtype)
+    start, warming = images + noise, 3 * steps // 10
+    for factor, part in ((3, warming), (2, warming), (1, steps - 2 * warming)):
+        ball = threat.scaled(factor)
+        start = ball.project(start, images)
+        climb = auto_ascent(
+            objective,
+            start,
+            threat=ball,
+            centers=images,
+            steps=part,
+            pace=sparse_steps(ball, start, images, steps=part),
+            stop_when_finished=factor == 1,
+        )
+        start = climb.images
+    return climb
+
+
+def _times(restarts: int) -> str:
+    return f"x{restarts}" if restarts > 1 else ""
+
+
+def _check(name: str, threat: Threat, counts: dict[str, int]) -> None:
+    for count, value in counts.items():
+        if value < 1:
+            raise NotbugsError(f"{name} needs {count} >= 1, got {value}")
+    if not math.isfinite(threat.eps):
+        raise NotbugsError(f"{name} needs a finite eps, its first step is a multiple of it: got {threat}")
