@@ -2,6 +2,7 @@
 
 from notbugs.attacks.ascent import Keep, projected_ascent
 from notbugs.attacks.attack import Attack
+from notbugs.attacks.fab import FAB
 from notbugs.attacks.objectives import (
     LOSSES,
     EmbeddingMatch,
@@ -11,6 +12,7 @@ from notbugs.attacks.objectives import (
     margin,
 )
 from notbugs.attacks.pgd import PGD, parse_attack
+from notbugs.attacks.square import Square
 
 __all__ = [
     "projected_ascent",
@@ -24,4 +26,6 @@ __all__ = [
     "Attack",
     "PGD",
     "parse_attack",
+    "FAB",
+    "Square",
 ]
