@@ -130,11 +130,11 @@ class FAB:
     ) -> Images:
         """Farther from the centre, within the threat, where the margin is larger there: on the boundary itself the
         rounding of bfloat16 decides what a model answers."""
-        farther = (self.threat.eps / sizes).clamp_max(PUSH)[:, None, None, None]
+        farther = ((1 - 1e-6) * self.threat.eps / sizes).clamp_max(PUSH)[:, None, None, None]
         pushed = torch.lerp(centers, found, farther).clamp_(0, 1)
         with frozen(model):
             gain = margin(_logits(model, pushed), labels) - margin(_logits(model, found), labels)
-        better = (gain > 0) & (self.threat.size(pushed, centers) <= self.threat.eps * (1 + 1e-6))
+        better = (gain > 0) & (self.threat.size(pushed, centers) <= self.threat.eps)
         return torch.where(better[:, None, None, None], pushed, found)
 
     def _run(
@@ -169,7 +169,7 @@ class FAB:
 
 
 def _step(points: Images, centers: Images, gaps: PerExample, normals: Images, order: float) -> Images:
-    """Past the linearised boundary, from the point and, for a share alpha, from its centre: the paper's biased step."""
+    """Past the linearised boundary, from the point and, to a share alpha, its centre: the biased step."""
     from_point = shortest_change(points, normals, gaps, order)
     center_gaps = gaps + (normals * (centers - points)).flatten(1).sum(1)
     from_center = shortest_change(centers, normals, center_gaps, order)
