@@ -5,6 +5,7 @@ from notbugs.attacks.apgd import APGD, APGDTargeted
 from notbugs.attacks.attack import Attack
 from notbugs.attacks.collision import Collision, feature_collision
 from notbugs.attacks.nes import NES, EstimatedGradient
+from notbugs.attacks.fab import FAB
 from notbugs.attacks.objectives import (
     LOSSES,
     EmbeddingMatch,
@@ -18,6 +19,7 @@ from notbugs.attacks.objectives import (
     targeted_margin,
 )
 from notbugs.attacks.pgd import PGD, parse_attack
+from notbugs.attacks.square import Square
 
 __all__ = [
     "projected_ascent",
@@ -42,4 +44,6 @@ __all__ = [
     "EstimatedGradient",
     "feature_collision",
     "Collision",
+    "FAB",
+    "Square",
 ]
