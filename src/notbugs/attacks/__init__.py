@@ -2,6 +2,9 @@
 
 from notbugs.attacks.ascent import Keep, projected_ascent
 from notbugs.attacks.attack import Attack
+from notbugs.attacks.carlini_wagner import CarliniWagner
+from notbugs.attacks.fmn import FMN
+from notbugs.attacks.multi_targeted import MultiTargeted
 from notbugs.attacks.objectives import (
     LOSSES,
     EmbeddingMatch,
@@ -11,6 +14,7 @@ from notbugs.attacks.objectives import (
     margin,
 )
 from notbugs.attacks.pgd import PGD, parse_attack
+from notbugs.attacks.spatial import Spatial, SpatialGrid
 
 __all__ = [
     "projected_ascent",
@@ -24,4 +28,9 @@ __all__ = [
     "Attack",
     "PGD",
     "parse_attack",
+    "MultiTargeted",
+    "FMN",
+    "CarliniWagner",
+    "Spatial",
+    "SpatialGrid",
 ]
