@@ -116,13 +116,13 @@ class CarliniWagner:
                 break
             (climb,) = torch.autograd.grad(values, shown, torch.ones_like(values))
             short = (-values.detach()).clamp_min(0).to(c.dtype)
-            weight = c[search.rows] * short.sign()  # f6 is flat where the image is fooled
+            weight = c[search.rows] * ~fooled  # f6 is flat where the image is fooled
             slope = 2 * (shown.detach() - search.centers) - weight.view(-1, 1, 1, 1) * climb
             rate = self.learning_rate * (1 + math.cos(math.pi * step / self.steps)) / 2
             search.descend(slope * (1 - tanh.square()) / 2, step + 1, rate)
             if (step + 1) % max(1, self.steps // PATIENCE) == 0:
                 loss = size.square() + c[search.rows] * short
-                going = (loss < (1 - 1e-4) * search.before).nonzero()[:, 0]
+                going = (~(loss >= (1 - 1e-4) * search.before)).nonzero()[:, 0]  # NaN stays, to be seen
                 search = replace(search, before=loss).take(going)
                 objective = objective.take(going)
                 if len(going) == 0:
