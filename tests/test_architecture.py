@@ -12,7 +12,7 @@ SOURCE = Path(notbugs.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
 
 ORDER = (
-    "tensors", "errors", "progress", "seeds", "files", "hardware", "threads", "threats", "description", "theory",
+    "tensors", "errors", "progress", "seeds", "files", "hardware", "threads", "l1_ball", "threats", "description", "theory",
     "data", "models", "attacks", "shifts", "training", "features", "synthesis", "audits", "runs",
     "execution", "jobs", "expectations", "study", "recipes", "app",
 )  # fmt: skip

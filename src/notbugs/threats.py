@@ -9,6 +9,7 @@ from typing import final
 import torch
 
 from notbugs.errors import NotbugsError, unknown
+from notbugs.l1_ball import into_l1_balls
 from notbugs.tensors import Images, PerExample
 
 TOLERANCE = 1e-5
@@ -116,42 +117,7 @@ class L2(Threat):
         return torch.linalg.vector_norm((images - centers).flatten(1), dim=1)
 
     def project(self, images: Images, centers: Images) -> Images:
-        """The nearest point of ball and box together, not one after the other.
-
-        By the KKT conditions it is clamp(center + t * change, 0, 1) with the largest t <= 1 of length <= eps.
-        The length grows with t, and the values that the box stops only grow in number, so
-        t <- sqrt((eps^2 - stopped^2) / free^2) climbs to the solution in a few rounds.
-        """
-        if not math.isfinite(self.eps):
-            return images.clamp(0, 1)
-        flat_centers = centers.flatten(1)
-        change = images.flatten(1) - flat_centers
-        length = torch.linalg.vector_norm(change, dim=1, keepdim=True)
-        shrink = (self.eps / length.clamp_min(torch.finfo(length.dtype).tiny)).clamp_max(1)
-        projected = (flat_centers + change * shrink).clamp_(0, 1)
-        # A row is solved unless the ball shortened it and the box then took away some more.
-        reached = torch.linalg.vector_norm(projected - flat_centers, dim=1)
-        open_rows = ((length[:, 0] > self.eps) & (reached < self.eps * (1 - 1e-6))).nonzero()[:, 0]
-        if len(open_rows) > 0:
-            projected[open_rows] = self._stretch(
-                change[open_rows], flat_centers[open_rows], shrink[open_rows]
-            )
-        return projected.view_as(images)
-
-    def _stretch(self, change: torch.Tensor, centers: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        # Masks are numbers here: boolean masks and where() cost a CPU several times as much.
-        magnitude = change.abs()
-        room = (change.sign().clamp_min_(0) - centers).abs_()  # to the wall that each value moves towards
-        for _ in range(64):  # each round stops at least one more value; in practice two or three rounds
-            is_free = (room - magnitude * t).clamp_min_(0).sign_()
-            free = (is_free * magnitude).square_().sum(1, keepdim=True)
-            spent = (room - is_free * room).square_().sum(1, keepdim=True)
-            left = (self.eps**2 - spent).clamp_min(0)
-            longer = torch.where(free > 0, (left / free.clamp_min(1e-30)).sqrt().clamp_max(1), t)
-            if bool((longer <= t * (1 + 1e-6)).all()):
-                break
-            t = torch.maximum(t, longer)
-        return (centers + change * t).clamp_(0, 1)
+        return into_l1_balls(images, centers, centers.new_full((len(centers),), self.eps))
 
     def ascent_direction(self, gradients: Images) -> Images:
         flat = gradients.flatten(1)

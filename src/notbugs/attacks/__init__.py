@@ -1,11 +1,14 @@
 """Search inside a threat. Knows no model class, no data set and no disk."""
 
-from notbugs.attacks.ascent import Keep, input_gradients, projected_ascent
 from notbugs.attacks.apgd import APGD, APGDTargeted
+from notbugs.attacks.ascent import Keep, input_gradients, projected_ascent
 from notbugs.attacks.attack import Attack
+from notbugs.attacks.carlini_wagner import CarliniWagner
 from notbugs.attacks.collision import Collision, feature_collision
-from notbugs.attacks.nes import NES, EstimatedGradient
 from notbugs.attacks.fab import FAB
+from notbugs.attacks.fmn import FMN
+from notbugs.attacks.multi_targeted import MultiTargeted
+from notbugs.attacks.nes import NES, EstimatedGradient
 from notbugs.attacks.objectives import (
     LOSSES,
     EmbeddingMatch,
@@ -19,6 +22,7 @@ from notbugs.attacks.objectives import (
     targeted_margin,
 )
 from notbugs.attacks.pgd import PGD, parse_attack
+from notbugs.attacks.spatial import Spatial, SpatialGrid
 from notbugs.attacks.square import Square
 
 __all__ = [
@@ -46,4 +50,9 @@ __all__ = [
     "Collision",
     "FAB",
     "Square",
+    "MultiTargeted",
+    "FMN",
+    "CarliniWagner",
+    "Spatial",
+    "SpatialGrid",
 ]

@@ -10,7 +10,9 @@ from typing import final
 
 import torch
 
-from notbugs.attacks.hyperplane import ORDERS, shortest_change
+from notbugs.attacks.ascent import input_gradients
+from notbugs.attacks.balls import ORDERS, norm_of
+from notbugs.attacks.hyperplane import shortest_change
 from notbugs.attacks.objectives import margin
 from notbugs.errors import NotbugsError
 from notbugs.models.frozen import frozen
@@ -63,8 +65,7 @@ class FAB:
     restarts: int = 1
 
     def __post_init__(self) -> None:
-        if type(self.threat) not in ORDERS:
-            raise NotbugsError(f"FAB knows the threats l2 and linf, not {self.threat}: use another attack")
+        norm_of(self.threat)
         if self.steps < 1 or self.targets < 1 or self.restarts < 1:
             raise NotbugsError(
                 "FAB needs steps >= 1, targets >= 1 and restarts >= 1, "
@@ -152,7 +153,7 @@ class FAB:
         found, sizes = centers.clone(), centers.new_full((len(centers),), NOTHING)
         for _ in range(self.steps):
             gaps, normals = _boundary(model, points, labels, targets)
-            points = _step(points, centers, gaps, normals, ORDERS[type(self.threat)])
+            points = _step(points, centers, gaps, normals, ORDERS[norm_of(self.threat)])
             fooled = _logits(model, points).argmax(1) != labels
             lengths = self.threat.size(points, centers)
             nearer = (fooled & (lengths < sizes[active])).nonzero()[:, 0]
@@ -191,7 +192,7 @@ def _boundary(
         points = points.detach().requires_grad_()
         logits = model(points)
         gaps = (logits.gather(1, targets[:, None]) - logits.gather(1, labels[:, None]))[:, 0]
-    (normals,) = torch.autograd.grad(gaps, points, torch.ones_like(gaps))
+    normals = input_gradients(gaps, points)
     # A model in channels_last answers in it; mixed with images that are not, every operation would be slow.
     return gaps.detach().to(points.dtype), normals.contiguous()
 

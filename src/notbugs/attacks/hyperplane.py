@@ -13,13 +13,9 @@ from torch import Tensor
 
 from notbugs.errors import NotbugsError
 from notbugs.tensors import Images, PerExample
-from notbugs.threats import L2, Linf, Threat
 
 Flat = Float[Tensor, "batch pixels"]
 Column = Float[Tensor, "batch 1"]
-
-ORDERS: dict[type[Threat], float] = {L2: 2, Linf: math.inf}
-"""The order p of each threat's norm."""
 
 
 def shortest_change(images: Images, normals: Images, gaps: PerExample, order: float) -> Images:

@@ -10,6 +10,13 @@ from notbugs.theory.linear import (
     robust_accuracy,
     robust_margin,
 )
+from notbugs.theory.quadratic import (
+    box_is_far,
+    l1_to_ellipsoid,
+    l2_to_ellipsoid,
+    linf_to_ellipsoid,
+    quadratic_logits,
+)
 
 __all__ = [
     # linear classifiers under attack
@@ -21,4 +28,10 @@ __all__ = [
     "linear_logits",
     "robust_accuracy",
     "robust_margin",
+    # two classes divided by an ellipsoid
+    "box_is_far",
+    "l1_to_ellipsoid",
+    "l2_to_ellipsoid",
+    "linf_to_ellipsoid",
+    "quadratic_logits",
 ]

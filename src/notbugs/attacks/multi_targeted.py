@@ -1,0 +1,109 @@
+"""MultiTargeted (Gowal et al. 2019, arXiv 1910.09338): towards each of the likely wrong classes in turn."""
+
+from dataclasses import dataclass, replace
+from typing import final
+
+import torch
+
+from notbugs.attacks.ascent import projected_ascent
+from notbugs.attacks.objectives import LabelObjective, margin
+from notbugs.errors import NotbugsError, require_positive
+from notbugs.models.frozen import frozen
+from notbugs.tensors import Classifier, Images, Labels, Mask, PerExample
+from notbugs.threats import Threat
+
+
+@final
+@dataclass(frozen=True)
+class LeadOfTarget:
+    """The target's logit minus the label's. An image is finished when it is taken for anything but its label."""
+
+    model: Classifier
+    labels: Labels
+    targets: Labels
+
+    def __call__(self, images: Images) -> PerExample:
+        return self.values_and_finished(images)[0]
+
+    def values_and_finished(self, images: Images) -> tuple[PerExample, Mask]:
+        logits = self.model(images)
+        missed = logits.detach().argmax(1) != self.labels
+        pair = logits.gather(1, torch.stack([self.targets, self.labels], dim=1))
+        lead = pair[:, 0].float() - pair[:, 1].float() if pair.dtype.itemsize < 4 else pair[:, 0] - pair[:, 1]
+        return lead, missed & ~lead.isnan()
+
+    def take(self, rows: torch.Tensor) -> "LeadOfTarget":
+        return replace(self, labels=self.labels[rows], targets=self.targets[rows])
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class MultiTargeted:
+    """PGD on the lead of one wrong class over the label, for the `targets` most likely wrong classes in turn.
+
+    A loss that looks at all classes at once can be stuck between two of them; each of these has one way to go. The
+    classes are ranked once, on the images as they are. Images leave when they are fooled, by whatever class, and only
+    the others meet the next one; of an image that stands, the search with the highest margin is returned. `targets`
+    may exceed the number of wrong classes: all of them are then tried. Costs up to targets * (steps + 1) + 1
+    evaluations, `steps` of each target's with a gradient.
+
+    Raises NotbugsError for values that make no search, and if the model answers NaN.
+
+    >>> from notbugs.threats import L2
+    >>> def model(images):  # one logit per value: the largest wins
+    ...     return images.flatten(1)
+    >>> images, labels = torch.tensor([0.9, 0.8, 0.1]).view(1, 1, 1, 3), torch.tensor([0])
+    >>> attack = MultiTargeted(threat=L2(0.1), steps=10, step_size=0.02, targets=2)
+    >>> str(attack), model(attack(model, images, labels, generator=torch.Generator())).argmax(1).item()
+    ('multi-targeted:l2:0.1:10x2', 1)
+    """
+
+    threat: Threat
+    steps: int
+    step_size: float
+    targets: int = 9
+    random_start: bool = True
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.targets < 1:
+            raise NotbugsError(
+                f"MultiTargeted needs steps >= 1 and targets >= 1, got {self.steps} and {self.targets}"
+            )
+        require_positive("step_size", self.step_size)
+
+    def __str__(self) -> str:
+        return f"multi-targeted:{self.threat}:{self.steps}x{self.targets}"
+
+    def __call__(
+        self, model: Classifier, images: Images, labels: Labels, *, generator: torch.Generator
+    ) -> Images:
+        """Images in the threat around `images`; `labels` are the true ones."""
+        with frozen(model):
+            judge = LabelObjective(model, labels, margin)
+            with torch.no_grad():
+                logits = model(images)
+                best, fooled = LabelObjective(lambda _: logits, labels, margin).values_and_finished(images)
+            others = logits.scatter(1, labels[:, None], -torch.inf)
+            ranked = others.argsort(1, descending=True)[:, : min(self.targets, logits.shape[1] - 1)]
+            found, rows = images.clone(), (~fooled).nonzero()[:, 0]
+            for targets in ranked.unbind(1):
+                if len(rows) == 0:
+                    break
+                start = (
+                    self.threat.random_start(images[rows], generator) if self.random_start else images[rows]
+                )
+                reached = projected_ascent(
+                    LeadOfTarget(model, labels[rows], targets[rows]),
+                    start,
+                    threat=self.threat,
+                    centers=images[rows],
+                    steps=self.steps,
+                    step_size=self.step_size,
+                    stop_when_finished=True,
+                )
+                with torch.no_grad():
+                    values, fooled = judge.take(rows).values_and_finished(reached)
+                better = (fooled | (values > best[rows])).nonzero()[:, 0]
+                found[rows[better]], best[rows[better]] = reached[better], values[better]
+                rows = rows[~fooled]
+            return found
