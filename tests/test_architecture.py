@@ -12,8 +12,8 @@ SOURCE = Path(notbugs.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
 
 ORDER = (
-    "tensors", "errors", "progress", "seeds", "files", "hardware", "threads", "l1_ball", "threats", "description", "theory",
-    "data", "models", "attacks", "shifts", "training", "features", "synthesis", "audits", "runs",
+    "tensors", "errors", "progress", "seeds", "files", "hardware", "threads", "l1_ball", "threats", "description",
+    "theory", "data", "models", "attacks", "shifts", "training", "features", "synthesis", "audits", "runs",
     "execution", "jobs", "expectations", "study", "recipes", "app",
 )  # fmt: skip
 """Reading order = import order: an import may only point up, to an earlier part."""

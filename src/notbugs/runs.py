@@ -24,7 +24,7 @@ from torch import nn
 from notbugs.description import to_json
 from notbugs.errors import NotbugsError
 from notbugs.files import make_directory, write_atomically
-from notbugs.models import load_model
+from notbugs.models import ImageClassifier, load_model
 from notbugs.tensors import Classifier
 
 SCHEMA = 1
@@ -121,16 +121,8 @@ def open_run(root: Path, name: str, config: Mapping[str, Any]) -> Run:
     return run
 
 
-def load_classifier(named: str | Path) -> Classifier:
-    """The model that a run directory, a .safetensors file or `package.module:factory` gives, in evaluation mode.
-
-    A factory is called without arguments and returns any callable from images in [0, 1] to logits. Raises
-    NotbugsError if there is none.
-    """
-    path = Path(named)
-    module, _, factory = str(named).rpartition(":")
-    if module and not path.exists():
-        return _made_by(module, factory)
+def load_classifier(path: Path) -> ImageClassifier:
+    """The model of a run directory or a .safetensors file, in evaluation mode. Raises NotbugsError if there is none."""
     if path.is_dir():
         if not (path / "model.safetensors").is_file():
             unfinished = (path / "checkpoint").is_dir()
@@ -138,10 +130,18 @@ def load_classifier(named: str | Path) -> Classifier:
             raise NotbugsError(f"{path} holds no model.safetensors{hint}")
         path = path / "model.safetensors"
     elif not path.exists():
-        raise NotbugsError(
-            f"there is no model at {path}; give a run directory, a .safetensors file or package.module:factory"
-        )
+        raise NotbugsError(f"there is no model at {path}; give a run directory or a .safetensors file")
     return load_model(path)
+
+
+def find_classifier(named: str) -> Classifier:
+    """Any classifier: `package.module:factory`, or what `load_classifier` knows.
+
+    A factory is called without arguments and returns any callable from images in [0, 1] to logits. Raises
+    NotbugsError if there is none.
+    """
+    module, _, factory = named.rpartition(":")
+    return _made_by(module, factory) if module and not Path(named).exists() else load_classifier(Path(named))
 
 
 def _made_by(module: str, factory: str) -> Classifier:

@@ -1,39 +1,18 @@
-"""MultiTargeted's own promises: which classes, in which order, and for whom. What all attacks share: test_properties.py."""
+"""MultiTargeted's own promises: which classes, in which order, and for whom."""
 
 import pytest
 import torch
 
-from notbugs.attacks.multi_targeted import LeadOfTarget, MultiTargeted
+from notbugs.attacks.multi_targeted import MultiTargeted
 from notbugs.attacks.pgd import PGD
 from notbugs.errors import NotbugsError
 from notbugs.seeds import generator
 from notbugs.threats import L2, Linf
 
-LOGITS = torch.tensor([[2.0, 1.0, -1.0], [0.0, 3.0, 1.0], [1.0, 0.5, 4.0]])
-
-
-def read(images):
-    return images.flatten(1)
-
-
-def test_the_lead_is_the_targets_logit_minus_the_labels():
-    objective = LeadOfTarget(read, torch.tensor([0, 1, 0]), torch.tensor([2, 0, 1]))
-    values, finished = objective.values_and_finished(LOGITS[:, :, None, None])
-    assert values.tolist() == [-3.0, -3.0, -0.5]
-    assert finished.tolist() == [False, False, True]  # by class 2, though 1 was the target
-    taken = objective.take(torch.tensor([2, 0]))
-    assert taken(LOGITS[[2, 0], :, None, None]).tolist() == [-0.5, -3.0]
-
-
-def test_nan_is_no_success():
-    objective = LeadOfTarget(read, torch.tensor([1]), torch.tensor([0]))
-    _, finished = objective.values_and_finished(torch.full((1, 3, 1, 1), torch.nan))
-    assert not finished.any()
-
 
 def behind_a_wall(shown):
-    """Label 0. Class 1 looks best and rises with the first value to just below the label, never above it; class 2 starts
-    lower and wins where the second value is high."""
+    """Label 0. Class 1 looks best and rises with the first value to just below the label, never above it; class 2
+    starts lower and wins where the second value is high."""
     first, second = shown.flatten(1)[:, 0], shown.flatten(1)[:, 1]
     return torch.stack([torch.zeros_like(first), -0.01 - (0.8 - first), 8 * (second - 0.58)], dim=1)
 

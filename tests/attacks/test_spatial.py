@@ -154,7 +154,7 @@ def test_its_names():
         "grid:spatial-reflection:7.5:0:31x5x5"
     )
     assert Spatial(30, 3) == Spatial(30, 3)
-    with pytest.raises(NotbugsError, match="searches a Spatial threat, got l2:0.5"):
+    with pytest.raises(NotbugsError, match=r"searches a Spatial threat, got l2:0\.5"):
         SpatialGrid(threat=L2(0.5))
 
 

@@ -46,13 +46,13 @@ def audit(
     from notbugs.audits import nearest_attack, suite_attacks
     from notbugs.errors import require_positive
     from notbugs.jobs import audit_job
-    from notbugs.runs import load_classifier
+    from notbugs.runs import find_classifier
     from notbugs.threats import parse_threat
 
     settle(common)
     require_positive("n", n)
     budget = parse_threat(threat)
-    classifier = load_classifier(model)
+    classifier = find_classifier(model)
     images = load_images(data, data_root, common, split=split).first(n)
     with watching(quiet=common.quiet) as watch:
         run = audit_job(

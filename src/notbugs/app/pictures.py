@@ -13,6 +13,7 @@ from notbugs.data.shards import read_origin, read_shard
 from notbugs.notebook import png_uri
 from notbugs.runs import Run
 from notbugs.tensors import Images
+from notbugs.threats import Linf, Threat
 
 COUNT = 8
 _NOTES = {
@@ -82,6 +83,47 @@ def strips(
     return shown
 
 
+def adversarial_strips(found: LabeledImages, originals: LabeledImages | None, threat: Threat) -> list[Strip]:
+    """Images that fell, beside what they were and what was added: one of every class first."""
+    rows = _of_every_class(found.labels.tolist(), (found.columns["fell_to"] >= 0).tolist())
+    if len(rows) == 0:
+        return []
+    part, names = found.take(rows).to("cpu"), found.class_names
+    labels = [names[label] for label in part.labels.tolist()]
+    answers = [
+        names[answer] if answer < len(names) else "another" for answer in part.columns["predicted"].tolist()
+    ]
+    shown = [
+        _strip(
+            "Adversarial", f"what the model takes them for; {budget_text(str(threat))}", part.images, answers
+        )
+    ]
+    if originals is None or len(originals) <= int(part.columns["index"].max()):
+        return shown
+    source = originals.take(part.columns["index"].to(originals.labels.device)).to("cpu")
+    scale, unit = (255, "/255") if isinstance(threat, Linf) else (1, "")
+    norm = budget_text(str(threat)).partition(" ")[0]
+    sizes = [f"{norm} {scale * size:.3g}{unit}" for size in part.columns["distance"].tolist()]
+    return [
+        _strip("Original", "test images and their labels", source.images, labels),
+        *shown,
+        _change("Adversarial", part.images - source.images, sizes),
+    ]
+
+
+def _of_every_class(labels: Sequence[int], is_good: Sequence[bool]) -> torch.Tensor:
+    """A few good rows, of as many classes as possible, in the order of the classes."""
+    turns: dict[int, int] = {}
+    picked = []
+    for row, label in enumerate(labels):
+        if is_good[row]:
+            turns[label] = turns.get(label, -1) + 1
+            picked.append((turns[label], label, row))
+    return torch.tensor(sorted((label, row) for _, label, row in sorted(picked)[:COUNT]), dtype=torch.int64)[
+        :, 1:
+    ].flatten()
+
+
 def _note(key: str, data: LabeledImages, threat: str) -> str:
     start = data.columns.get("start_index")
     from_noise = start is not None and bool((start < 0).all())
@@ -130,25 +172,24 @@ def _strip(title: str, note: str, images: Images, captions: Sequence[str]) -> St
 def _changes(title: str, data: LabeledImages, source: LabeledImages) -> list[Strip]:
     """What was added, magnified; on planted data beside what an ideal adversary would add."""
     change = data.images - source.images
-    factor = magnification(change)
-    sizes = [f"L2 {length:.2f}" for length in change.flatten(1).norm(dim=1).tolist()]
     shown = [
-        _strip(
-            f"{title} − original, ×{factor}",
-            f"the change alone, {factor} times magnified around grey",
-            0.5 + factor * change,
-            sizes,
-        )
+        _change(title, change, [f"L2 {length:.2f}" for length in change.flatten(1).norm(dim=1).tolist()])
     ]
     truth = truth_of(source)
     if truth is not None and "nonrobust_class" in source.columns:
         patterns = truth.norm_nonrobust * truth.directions("nonrobust")
         old, new = source.columns["nonrobust_class"], data.labels
-        ideal = patterns[new] - patterns[old]
+        ideal, factor = patterns[new] - patterns[old], magnification(change)
         captions = [f"{a} to {b}" for a, b in zip(old.tolist(), new.tolist(), strict=True)]
         note = "the planted pattern of the new class minus that of the old: what an ideal change would be"
         shown.append(_strip(f"Pattern, ×{factor}", note, 0.5 + factor * ideal, captions))
     return shown
+
+
+def _change(title: str, change: Images, sizes: Sequence[str]) -> Strip:
+    factor = magnification(change)
+    note = f"the change alone, {factor} times magnified around grey"
+    return _strip(f"{title} − original, ×{factor}", note, 0.5 + factor * change, sizes)
 
 
 def _planted_shapes(source: LabeledImages) -> list[Strip]:
@@ -184,4 +225,4 @@ def magnification(change: Images) -> int:
     return max((factor for factor in known if factor * reach <= 0.5), default=1)
 
 
-__all__ = ["Picture", "Strip", "first_shard", "strips"]
+__all__ = ["Picture", "Strip", "adversarial_strips", "first_shard", "strips"]

@@ -2,7 +2,9 @@
 
 import json
 import re
+import sys
 from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -62,10 +64,12 @@ def reload_originals(run: Run, data_root: Path | None = None) -> LabeledImages |
     is_local = re.match(r"(planted|planted-spurious|digits)$|(folder|parquet|built):", source)
     if not is_local and data_root is None:
         return None
-    # A stage of a study has a seed of its own; the images were then drawn by the study's, 0 unless asked otherwise.
-    for seed in dict.fromkeys((config.get("seed", 0), 0)):
+    # An audit looks at the first images of a part, most often the test set. A stage of a study has a seed of its own;
+    # the images were then drawn by the study's, 0 unless asked otherwise.
+    splits = ("test", "train") if config.get("command") == "audit" else ("train",)
+    for split, seed in product(splits, dict.fromkeys((config.get("seed", 0), 0))):
         try:
-            found = load(source, root=data_root, seed=seed)
+            found = load(source, split=split, root=data_root, seed=seed).first(config.get("n", sys.maxsize))
         except NotbugsError:
             return None
         if found.digest == data.get("digest"):

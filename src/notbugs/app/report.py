@@ -8,6 +8,7 @@ from typing import Any
 
 import jinja2
 
+from notbugs.app.audited import audited
 from notbugs.app.built import built_set
 from notbugs.app.figures import Series, accuracy_bars, training_curves
 from notbugs.app.findings import disagreements, falls_short, findings, headline
@@ -43,8 +44,10 @@ def write_report(run: Run, *, originals: LabeledImages | None = None, data_root:
     """
     result = run.result
     if originals is None or originals.digest != _digest_of_data(run):
-        originals = reload_originals(run, data_root) if result["command"] in ("study", "build") else None
-    page = _study(run, result, originals) if result["command"] == "study" else _single(run, result, originals)
+        originals = (
+            reload_originals(run, data_root) if result["command"] in ("study", "build", "audit") else None
+        )
+    page = _shared(run, result) | _PAGES.get(result["command"], _single)(run, result, originals)
     html = _templates().get_template(page.pop("template")).render(page)
     write_atomically(run.report, html)
     return run.report
@@ -58,7 +61,6 @@ def _study(run: Run, result: dict[str, Any], originals: LabeledImages | None) ->
     built = {key: stages[f"data_{key}"] for key in SETS if f"data_{key}" in stages}
     shards = {key: first_shard(stage) for key, stage in built.items()}
     return {
-        **_shared(run, result),
         "template": "report.html",
         "title": f"notbugs: {study['name']}",
         "studied": f"What can a network learn from the robust features of “{result['config']['data']['name']}”, "
@@ -104,6 +106,9 @@ def _study(run: Run, result: dict[str, Any], originals: LabeledImages | None) ->
     }
 
 
+_PAGES = {"study": _study, "audit": audited}
+
+
 def _threats(builders: Mapping[str, Any]) -> dict[str, str]:
     """How far each set's images were pushed, where they were."""
     return {key: one["attack"]["threat"] for key, one in builders.items() if "attack" in one}
@@ -122,7 +127,6 @@ def _single(run: Run, result: dict[str, Any], originals: LabeledImages | None) -
     }.get(result["command"], f"{result['command']} of “{name}”")
     model = config.get("model")
     return {
-        **_shared(run, result),
         "template": "single.html",
         "title": f"notbugs: {run.path.name}",
         "headline": what,

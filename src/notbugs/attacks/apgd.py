@@ -14,6 +14,7 @@ from notbugs.attacks.objectives import (
     LabelObjective,
     RowObjective,
     TargetedObjective,
+    others_ranked,
     targeted_dlr,
     targeted_margin,
 )
@@ -97,7 +98,8 @@ class APGDTargeted:
     ) -> Images:
         """Images in the threat around `images`; those that are wrong already as they are."""
         with frozen(model):
-            ranked = _wrong_classes(model, images, labels)[:, : self.targets]
+            with torch.no_grad():
+                ranked = others_ranked(model(images), labels)[:, : self.targets]
             loss = targeted_dlr if ranked.shape[1] >= 3 else targeted_margin
             return _in_turn(
                 [
@@ -107,13 +109,6 @@ class APGDTargeted:
                 ],
                 images, self.threat, self.steps, generator,
             )  # fmt: skip
-
-
-@torch.no_grad()
-def _wrong_classes(model: Classifier, images: Images, labels: Labels) -> torch.Tensor:
-    """All classes but the label, the likeliest first: (batch, classes - 1)."""
-    logits: torch.Tensor = model(images)
-    return logits.scatter(1, labels[:, None], -torch.inf).argsort(1, descending=True)[:, :-1]
 
 
 def _in_turn(

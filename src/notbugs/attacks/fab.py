@@ -13,7 +13,7 @@ import torch
 from notbugs.attacks.ascent import input_gradients
 from notbugs.attacks.balls import ORDERS, norm_of
 from notbugs.attacks.hyperplane import shortest_change
-from notbugs.attacks.objectives import margin
+from notbugs.attacks.objectives import margin, others_ranked
 from notbugs.errors import NotbugsError
 from notbugs.models.frozen import frozen
 from notbugs.tensors import Classifier, Images, Labels, Logits, PerExample
@@ -104,19 +104,17 @@ class FAB:
         enough = min(enough, NOTHING / 10)
         with frozen(model):
             logits = _logits(model, images)
-            others = logits.scatter(1, labels[:, None], -torch.inf).argsort(
-                stable=True, dim=1, descending=True
-            )
+            ranked = others_ranked(logits, labels)[:, : self.targets]
             found, sizes = images.clone(), images.new_full((len(images),), NOTHING)
             sizes[logits.argmax(1) != labels] = 0
-            for target in range(min(self.targets, logits.shape[1] - 1)):
+            for targets in ranked.unbind(1):
                 for restart in range(self.restarts):
                     rows = (sizes > enough).nonzero()[:, 0]
                     if len(rows) == 0:
                         return found
                     centers = images[rows]
                     nearest, lengths = self._run(
-                        model, centers, labels[rows], others[rows, target], enough,
+                        model, centers, labels[rows], targets[rows], enough,
                         start=self.threat.scaled(0.5).random_start(centers, generator) if restart else centers,
                     )  # fmt: skip
                     nearer = (lengths < sizes[rows]).nonzero()[:, 0]

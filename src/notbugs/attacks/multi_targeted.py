@@ -1,39 +1,22 @@
 """MultiTargeted (Gowal et al. 2019, arXiv 1910.09338): towards each of the likely wrong classes in turn."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import final
 
 import torch
 
 from notbugs.attacks.ascent import projected_ascent
-from notbugs.attacks.objectives import LabelObjective, margin
+from notbugs.attacks.objectives import (
+    LabelObjective,
+    TargetedObjective,
+    margin,
+    others_ranked,
+    targeted_margin,
+)
 from notbugs.errors import NotbugsError, require_positive
 from notbugs.models.frozen import frozen
-from notbugs.tensors import Classifier, Images, Labels, Mask, PerExample
+from notbugs.tensors import Classifier, Images, Labels
 from notbugs.threats import Threat
-
-
-@final
-@dataclass(frozen=True)
-class LeadOfTarget:
-    """The target's logit minus the label's. An image is finished when it is taken for anything but its label."""
-
-    model: Classifier
-    labels: Labels
-    targets: Labels
-
-    def __call__(self, images: Images) -> PerExample:
-        return self.values_and_finished(images)[0]
-
-    def values_and_finished(self, images: Images) -> tuple[PerExample, Mask]:
-        logits = self.model(images)
-        missed = logits.detach().argmax(1) != self.labels
-        pair = logits.gather(1, torch.stack([self.targets, self.labels], dim=1))
-        lead = pair[:, 0].float() - pair[:, 1].float() if pair.dtype.itemsize < 4 else pair[:, 0] - pair[:, 1]
-        return lead, missed & ~lead.isnan()
-
-    def take(self, rows: torch.Tensor) -> "LeadOfTarget":
-        return replace(self, labels=self.labels[rows], targets=self.targets[rows])
 
 
 @final
@@ -83,8 +66,7 @@ class MultiTargeted:
             with torch.no_grad():
                 logits = model(images)
                 best, fooled = LabelObjective(lambda _: logits, labels, margin).values_and_finished(images)
-            others = logits.scatter(1, labels[:, None], -torch.inf)
-            ranked = others.argsort(1, descending=True)[:, : min(self.targets, logits.shape[1] - 1)]
+            ranked = others_ranked(logits, labels)[:, : self.targets]
             found, rows = images.clone(), (~fooled).nonzero()[:, 0]
             for targets in ranked.unbind(1):
                 if len(rows) == 0:
@@ -93,7 +75,7 @@ class MultiTargeted:
                     self.threat.random_start(images[rows], generator) if self.random_start else images[rows]
                 )
                 reached = projected_ascent(
-                    LeadOfTarget(model, labels[rows], targets[rows]),
+                    TargetedObjective(model, labels[rows], targets[rows], targeted_margin),
                     start,
                     threat=self.threat,
                     centers=images[rows],

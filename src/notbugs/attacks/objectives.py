@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Protocol, final, runtime_checkable
 
 import torch
+from jaxtyping import Int
+from torch import Tensor
 from torch.nn import functional
 
 from notbugs.errors import NotbugsError
@@ -154,6 +156,16 @@ class TargetedObjective:
 
     def take(self, rows: torch.Tensor) -> "TargetedObjective":
         return replace(self, labels=self.labels[rows], targets=self.targets[rows])
+
+
+def others_ranked(logits: Logits, labels: Labels) -> Int[Tensor, "batch others"]:
+    """All classes but the label, the likeliest first.
+
+    >>> others_ranked(torch.tensor([[3.0, 1.0, 2.0]]), torch.tensor([0])).tolist()
+    [[2, 1]]
+    """
+    others = logits.scatter(1, labels[:, None], -torch.inf)
+    return others.argsort(dim=1, descending=True, stable=True)[:, :-1]
 
 
 def _in_full(logits: Logits) -> Logits:

@@ -1,11 +1,11 @@
 """Which attacks make an audit: named lists, cheap attacks first."""
 
 import math
-from dataclasses import replace
 
 from notbugs.attacks import APGD, FAB, FMN, PGD, APGDTargeted, Attack, Square
+from notbugs.attacks.balls import norm_of
 from notbugs.errors import unknown
-from notbugs.threats import Threat
+from notbugs.threats import THREATS, Threat
 
 SUITES = ("quick", "fast", "standard")
 
@@ -50,4 +50,4 @@ def default_attacks(threat: Threat, *, steps: int = 20) -> tuple[PGD, ...]:
 
 def nearest_attack(threat: Threat, *, steps: int = 100) -> FMN:
     """The attack that looks for the nearest adversarial image in the norm of `threat`, however far."""
-    return FMN(threat=replace(threat, eps=math.inf), steps=steps)
+    return FMN(threat=THREATS[norm_of(threat)](math.inf), steps=steps)  # type: ignore[call-arg]

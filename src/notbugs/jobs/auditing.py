@@ -10,15 +10,17 @@ from torch import nn
 from notbugs.attacks import Attack
 from notbugs.audits import AdversarialAudit, audit
 from notbugs.audits.adversarial import reasons
-from notbugs.data.labeled import LabeledImages
+from notbugs.audits.flag import Flag
+from notbugs.data.labeled import LabeledImages, Origin
 from notbugs.data.shards import concatenate, read_shard
+from notbugs.errors import NotbugsError
 from notbugs.execution import map_shards
 from notbugs.jobs.job import Job, resolved_precision
 from notbugs.models import model_digest
 from notbugs.runs import Run, open_run
 from notbugs.seeds import derived_seed
 from notbugs.tensors import Classifier
-from notbugs.threats import Threat
+from notbugs.threats import Threat, parse_threat
 
 SHARD_SIZE = 250
 
@@ -84,7 +86,12 @@ def audit_job(
 
     map_shards(make, count, run.path, progress=keep)
     every = (*attacks, *([nearest] if nearest else []))
-    found = read_audit(run, data, threat=threat, attacks=every, seed=job.seed)
+    found = AdversarialAudit(
+        threat=threat,
+        attacks=tuple(map(str, every)),
+        seed=job.seed,
+        found=_found(run, class_names=data.class_names, name=data.origin.name),
+    )
     fell_to = found.found.columns["fell_to"].to(data.labels.device)
     flags = reasons(model, data, fell_to, threat=threat, attacks=every, seed=job.seed)
     result = dataclasses.replace(found, flags=flags).to_json()
@@ -101,11 +108,24 @@ def audit_job(
     return run
 
 
-def read_audit(
-    run: Run, data: LabeledImages, *, threat: Threat, attacks: Sequence[object], seed: int
-) -> AdversarialAudit:
-    """The audit that a run directory holds, from its shards; `attacks` in order, that for the nearest image last."""
+def read_audit(run: Run) -> AdversarialAudit:
+    """The audit that a finished run directory holds, with every image found. Raises NotbugsError if it holds none."""
+    result = run.result
+    if result["command"] != "audit":
+        raise NotbugsError(f"{run.path} holds no audit; it was made by {result['command']}")
+    config, known = result["config"], {field.name for field in dataclasses.fields(Flag)}
+    return AdversarialAudit(
+        threat=parse_threat(config["threat"]),
+        attacks=tuple(result["attacks"]),
+        seed=config["seed"],
+        found=_found(run, class_names=tuple(result["class_names"]), name=config["data"]["name"]),
+        flags=tuple(Flag(**{name: flag[name] for name in known}) for flag in result["flags"]),
+    )
+
+
+def _found(run: Run, *, class_names: tuple[str, ...], name: str) -> LabeledImages:
+    origin = Origin(name=f"{name} under attack")
     paths = sorted(run.path.glob("shard-*.safetensors"))
-    parts = [read_shard(path, class_names=data.class_names, origin=data.origin) for path in paths]
-    found = concatenate(parts, origin=data.origin)
-    return AdversarialAudit(threat=threat, attacks=tuple(map(str, attacks)), seed=seed, found=found)
+    return concatenate(
+        [read_shard(path, class_names=class_names, origin=origin) for path in paths], origin=origin
+    )
