@@ -7,10 +7,15 @@ adversarial images. A peer's package is imported inside its function: only its o
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 from torch.nn import functional
+
+if TYPE_CHECKING:
+    from notbugs.attacks import Attack
+    from notbugs.data import LabeledImages
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +26,7 @@ class Task:
     steps: int
     step_size: float
     batch_size: int
+    norm: str = "l2"
 
 
 def _batches(images: torch.Tensor, labels: torch.Tensor, task: Task) -> zip:
@@ -28,13 +34,8 @@ def _batches(images: torch.Tensor, labels: torch.Tensor, task: Task) -> zip:
 
 
 def ours(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, task: Task) -> torch.Tensor:
-    """notbugs as its audits search: folded model in the fast format, fooled images leave the batch, and what float32
-    may see otherwise is searched again in float32.
-    """
+    """notbugs.PGD as audits run it."""
     from notbugs.attacks.pgd import PGD
-    from notbugs.audits import propose, views_of
-    from notbugs.data.labeled import LabeledImages, Origin
-    from notbugs.seeds import generator
     from notbugs.threats import L2
 
     attack = PGD(
@@ -44,15 +45,28 @@ def ours(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, task: Tas
         random_start=False,
         stop_when_fooled=True,
     )
-    data = LabeledImages(
-        images=images,
-        labels=labels,
-        class_names=tuple(map(str, range(model.spec.classes))),
-        origin=Origin(name="benchmark"),
-    )
+    return as_audits_do(attack, model, images, labels, task)
+
+
+def as_audits_do(
+    attack: "Attack", model: nn.Module, images: torch.Tensor, labels: torch.Tensor, task: Task
+) -> torch.Tensor:
+    """Folded model in the fast format, fooled images leave the batch, and what float32 may see otherwise is searched
+    again in float32.
+    """
+    from notbugs.audits import propose, views_of
+    from notbugs.seeds import generator
+
     views = views_of(model, images.device, precision="auto")
     draw = partial(generator, 0, device=images.device)
-    return propose(views, attack, data, draw=draw, batch_size=task.batch_size)[0]
+    return propose(views, attack, labelled(model, images, labels), draw=draw, batch_size=task.batch_size)[0]
+
+
+def labelled(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> "LabeledImages":
+    """The images as notbugs takes them; the classes have no names here."""
+    from notbugs.data.labeled import LabeledImages
+
+    return LabeledImages(images=images, labels=labels, class_names=tuple(map(str, range(model.spec.classes))))
 
 
 def _plain_loop(

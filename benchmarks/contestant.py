@@ -1,9 +1,10 @@
 """One contender in a process of its own: does one piece of work per line on stdin, answers its seconds on stdout.
 
-    python -m benchmarks.contestant attack|train NAME DIRECTORY
+    python -m benchmarks.contestant WHAT NAME DIRECTORY
 
-The directory holds `job.json`, `model.safetensors` and `images.safetensors`; what comes out is written beside
-them. In an attack, a piece is all the images; in a training, a slice of batches.
+WHAT is attack, train, audit or one of the single attacks. The directory holds `job.json`, `model.safetensors` and
+`images.safetensors`; what comes out is written beside them. In a training, a piece is a slice of batches, else all
+the images.
 """
 
 import json
@@ -16,6 +17,8 @@ import safetensors.torch
 import torch
 
 from benchmarks.attackers import ATTACKERS, Task
+from benchmarks.auditors import AUDITORS, COUNTED
+from benchmarks.singles import SINGLES
 from benchmarks.trainers import TRAINERS, Course
 
 
@@ -40,10 +43,12 @@ def main() -> None:
     images, labels = columns["images"].to(device), columns["labels"].to(device)
     task = Task(**job["task"])
     clock = Clock(device, answers)
-    if what == "attack":
-        ATTACKERS[name](model, images[:32], labels[:32], task)  # not counted: first calls load kernels
+    if what != "train":
+        call = {"attack": ATTACKERS, "audit": AUDITORS, **SINGLES}[what][name]
+        call(model, images[:32], labels[:32], task)  # not counted: first calls load kernels
+        print(COUNTED, file=sys.stderr, flush=True)
         while clock.wait():
-            found = ATTACKERS[name](model, images, labels, task)
+            found = call(model, images, labels, task)
             clock.answer()
             result = {"images": found.detach().float().cpu().contiguous()}
             safetensors.torch.save_file(result, directory / f"{name}.safetensors")

@@ -12,11 +12,13 @@ PEERS = {
     "foolbox": ("foolbox", "foolbox"),
     "torchattacks": ("torchattacks", "torchattacks"),
     "art": ("art", "adversarial-robustness-toolbox"),
+    "autoattack": ("pyautoattack", "pyautoattack"),
 }
 """Peer -> (module to import, distribution to ask for its version)."""
 
-WITHOUT_DEPENDENCIES = {"torchattacks": "torchattacks==3.5.1"}
-"""It demands torchvision, which its attacks do not import and which would replace torch."""
+WITHOUT_DEPENDENCIES = {"torchattacks": "torchattacks==3.5.1", "autoattack": "pyautoattack==0.2.0"}
+"""torchattacks demands torchvision, which its attacks do not import and which would replace torch. pyautoattack is
+the official AutoAttack as its authors' repository has it, packaged."""
 
 
 def python_of(contender: str) -> Path:

@@ -6,15 +6,15 @@ import torch
 
 from notbugs.audits import Proportion, predictions
 from notbugs.models import ImageClassifier
-from notbugs.threats import L2
+from notbugs.threats import Threat
 
 
 def verdict(
-    model: ImageClassifier, images: torch.Tensor, labels: torch.Tensor, found: torch.Tensor, eps: float
+    model: ImageClassifier, images: torch.Tensor, labels: torch.Tensor, found: torch.Tensor, threat: Threat
 ) -> dict[str, Any]:
     """Success rate among the images that were right before; an image outside the threat is no success."""
     right = predictions(model, images) == labels
-    inside = L2(eps).contains(found, images)
+    inside = threat.contains(found, images)
     fooled = right & inside & (predictions(model, found) != labels)
     hits = Proportion(int(fooled.sum()), int(right.sum()))
     standing = Proportion(hits.n - hits.count, len(labels))

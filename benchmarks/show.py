@@ -47,6 +47,34 @@ def show(result: dict[str, Any]) -> None:
         console.print(table)
 
 
+def show_parity(result: dict[str, Any]) -> None:
+    """Audits beside the official one; single attacks beside the peers'."""
+    if Console is None:
+        print(json.dumps(result, indent=1))
+        return
+    console = Console(width=110)
+    for kind, contest in result["audits"].items():
+        clean = f"{contest['clean_accuracy']:.1%} clean"
+        title = f"{contest['threat']} on the {kind} {result['arch']} ({clean}), n={contest['n']}"
+        table = _table(title, "robust [95 %]", "outside", "seconds", "times as fast as autoattack")
+        slowest = contest["contenders"].get("autoattack")
+        for name, row in contest["contenders"].items():
+            low, high = row["robust_interval"]
+            seconds = row["seconds"][0]
+            ratio = f"{slowest['seconds'][0] / seconds:.1f} x" if slowest else ""
+            robust = f"{row['robust_accuracy']:.1%} [{low:.1%}, {high:.1%}]"
+            table.add_row(name, robust, str(row["outside_threat"]), f"{seconds:.1f}", ratio)
+        console.print(table)
+    for what, contest in result["singles"].items():
+        steps = contest["task"]["steps"]
+        title = f"{what}, {steps} steps, {contest['threat']}, robust {result['arch']}, n={contest['n']}"
+        table = _table(title, *SPEED, "success", "median distance")
+        for name, row in contest["contenders"].items():
+            distance = f"{row['median_distance']:.4f}"
+            table.add_row(name, *_speed(row, contest), f"{row['success_rate']:.2%}", distance)
+        console.print(table)
+
+
 def _table(title: str, *columns: str) -> "Table":
     table = Table("", title=title, title_justify="left")
     for column in columns:

@@ -1,4 +1,4 @@
-"""What is attacked: two networks that the library itself trains in minutes, kept on disk, and test images."""
+"""What is attacked: networks that the library itself trains in minutes, kept on disk, and test images."""
 
 import hashlib
 import sys
@@ -11,11 +11,17 @@ from benchmarks.environments import SCRATCH
 from notbugs.attacks.pgd import PGD
 from notbugs.data import Augmentation, LabeledImages, load
 from notbugs.models import ImageClassifier, build, load_model, save_model
-from notbugs.threats import L2
+from notbugs.threats import L2, Linf
 from notbugs.training.config import TrainConfig
 from notbugs.training.loop import train
 
 KINDS = ("robust", "standard")
+ATTACKS = {
+    "standard": None,
+    "robust": PGD(threat=L2(0.5), steps=2, step_size=0.3, keep="last"),
+    "robust-linf": PGD(threat=Linf(8 / 255), steps=2, step_size=5 / 255, keep="last"),
+}
+"""What a model of each kind is trained against: cheap, and half of the images then withstand PGD-20."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,10 +39,9 @@ class Subject:
         return load(self.source, split=split, root=self.root)
 
     def config(self, kind: str) -> TrainConfig:
-        """One-cycle SGD; `robust` against PGD-2 in L2 0.5 (cheap, and half of the images then withstand PGD-20)."""
-        attack = PGD(threat=L2(0.5), steps=2, step_size=0.3, keep="last") if kind == "robust" else None
+        """One-cycle SGD."""
         augment = Augmentation(flip=True, translate=2)
-        return TrainConfig(epochs=self.epochs, lr=0.2, batch_size=128, augment=augment, attack=attack)
+        return TrainConfig(epochs=self.epochs, lr=0.2, batch_size=128, augment=augment, attack=ATTACKS[kind])
 
     def model(self, kind: str, device: torch.device) -> ImageClassifier:
         """Trained on `device`, or read from disk if the same was trained before; on the CPU, in evaluation mode."""

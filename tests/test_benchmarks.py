@@ -9,6 +9,7 @@ import torch
 
 from notbugs.audits import predictions
 from notbugs.models import build
+from notbugs.threats import L2
 
 ROOT = Path(__file__).parents[1]
 
@@ -36,7 +37,7 @@ def test_an_image_outside_the_threat_is_no_success(part, model, images):
     if len(other) == 0:
         other = 1 - images[:1]
     found = other[:1].expand_as(images)  # far away, and perhaps another class
-    counted = judge.verdict(model, images, labels, found, eps=0.5)
+    counted = judge.verdict(model, images, labels, found, L2(0.5))
     assert counted["outside_threat"] >= 11
     assert counted["fooled"] == 0
     assert counted["robust_accuracy"] == 1
@@ -46,7 +47,7 @@ def test_an_image_that_was_wrong_before_is_no_success(part, model, images):
     judge = part("judge")
     labels = (predictions(model, images) + 1) % 3
     labels[0] = predictions(model, images)[0]
-    counted = judge.verdict(model, images, labels, images, eps=0.5)
+    counted = judge.verdict(model, images, labels, images, L2(0.5))
     assert counted["right_before"] == 1
     assert counted["fooled"] == 0
     assert counted["robust_accuracy"] == pytest.approx(1 / 12)
@@ -58,7 +59,7 @@ def test_contenders_without_a_peer_stay_in_the_threat(part, model, images, conte
     labels = predictions(model, images)
     task = attackers.Task(eps=0.5, steps=4, step_size=0.3, batch_size=5)
     found = attackers.ATTACKERS[contender](model, images, labels, task)
-    assert judge.verdict(model, images, labels, found, 0.5)["outside_threat"] == 0
+    assert judge.verdict(model, images, labels, found, L2(0.5))["outside_threat"] == 0
 
 
 def test_every_contender_can_attack_and_train_and_every_peer_is_pinned(part):

@@ -122,7 +122,10 @@ def open_run(root: Path, name: str, config: Mapping[str, Any]) -> Run:
 
 
 def load_classifier(path: Path) -> ImageClassifier:
-    """The model of a run directory or a .safetensors file, in evaluation mode. Raises NotbugsError if there is none."""
+    """The model of a run directory or a .safetensors file, in evaluation mode.
+
+    Raises NotbugsError if there is none.
+    """
     if path.is_dir():
         if not (path / "model.safetensors").is_file():
             unfinished = (path / "checkpoint").is_dir()
