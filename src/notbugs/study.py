@@ -4,7 +4,7 @@ Teachers are trained on the data (standard, robust), four data sets are built wi
 each, and all of them are measured on the original test set.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, final
@@ -42,7 +42,8 @@ class Study:
     `teachers` are the models trained on the data: `standard`, `robust`, and others that a builder may want.
     `builders` are keyed by student, and `built_with` names the teacher of each: the robust one for `d_r`, the
     standard one for the others, where it says nothing else. `student` is how all students are trained, save those
-    that `students` names. `tested` bounds the images of the robust accuracies.
+    that `students` names. `tested` bounds the images of the robust accuracies. Of the models that `audited` names,
+    these are measured by the attacks of `suite` as well.
 
     >>> from notbugs import recipes
     >>> study = recipes.planted()
@@ -61,6 +62,8 @@ class Study:
     students: Mapping[str, TrainConfig] = field(default_factory=dict)
     attack_steps: int = 20
     tested: int = 2000
+    audited: Sequence[str] = ("d_r",)
+    suite: str = "fast"
     duration: str = ""
     published: Mapping[str, float] = field(default_factory=dict)
     published_in: str = ""
@@ -84,9 +87,9 @@ def run_study(
 ) -> Run:
     """Run, or resume, a study. The directory holds every model, data set and test as a run of its own.
 
-    The result's metrics are `<model>.<measure>`: `clean`, one per budget (eps / 2 and eps), `relabelled` (accuracy
-    on labels y + 1) and, on planted data, `follows_robust` and `follows_nonrobust`. Raises what `train` and the
-    builders raise.
+    The result's metrics are `<model>.<measure>`: `clean`, one per budget (eps / 2 and eps; of audited models a second
+    one), `relabelled` (accuracy on labels y + 1) and, on planted data, `follows_robust` and `follows_nonrobust`.
+    Raises what `train` and the builders raise.
 
     Example: `run_study(recipes.digits(), load("digits"), load("digits", split="test"), root=Path("runs"), seed=0)`,
     about 2 minutes, then `.result["metrics"]["d_nr.clean"]`.
@@ -207,6 +210,7 @@ class Stages:
             budgets=budgets(study),
             attack_steps=study.attack_steps,
             tested=study.tested,
+            suite=study.suite if name in study.audited else "",
         )
 
     def _trained(self, name: str) -> ImageClassifier:

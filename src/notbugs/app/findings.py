@@ -41,6 +41,7 @@ def findings(rows: Sequence[Row], measures: Sequence[Measure], classes: int) -> 
                 f"Trained the ordinary way, without any adversary, the student of D_R {gain} "
                 f"{_of(ours)} under attack at {at}; the standard model keeps {_of(theirs)}."
             )
+        said += _audited(cells.get("d_r", {}), measures)
         if "d_nr" in cells:
             clean, under = cells["d_nr"]["clean"], cells["d_nr"][half.key]
             said.append(
@@ -98,6 +99,19 @@ def _telling(rows: Sequence[Row], chance: float) -> str:
     if "d_det" in cells and (cells["d_det"].interval[0] > 2 * chance or cells["d_det"].value > 0.55):
         return "d_det"
     return max(cells, key=lambda key: cells[key].value, default="")
+
+
+def _audited(cells: Mapping[str, Cell], measures: Sequence[Measure]) -> list[str]:
+    """What is left of the D_R student's robustness after stronger attacks: whether it was there is disputed."""
+    said = []
+    for audit in measures:
+        at = audit.title.rpartition(", ")[2]
+        weak = next((one.key for one in measures if one.attacked and one.title.endswith(at)), "")
+        if audit.audit and audit.key in cells and weak in cells:
+            said.append(
+                f"{percent(cells[audit.key].value)} % at {at} (by PGD alone {percent(cells[weak].value)} %)"
+            )
+    return [f"After a full audit the student of D_R keeps {' and '.join(said)}."] if said else []
 
 
 def _of(cell: Cell) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
-from notbugs.expectations import measure_name
+from notbugs.audits import audit_name, measure_name
 from notbugs.threats import parse_threat
 
 MODELS = {
@@ -38,6 +38,7 @@ class Measure:
     title: str
     how: str
     attacked: bool = False
+    audit: bool = False
 
 
 @final
@@ -93,6 +94,17 @@ def study_measures(result: Mapping[str, Any]) -> tuple[Measure, ...]:
                 title=f"Under attack, {budget_text(str(budget))}",
                 how=f"{attack_text(result)}{_count(result, key)}",
                 attacked=True,
+            )
+        )
+    for budget in (threat.scaled(0.5), threat):
+        key = audit_name(budget)
+        columns.append(
+            Measure(
+                key=key,
+                title=f"Audit, {budget_text(str(budget))}",
+                how=f"the attacks of “notbugs audit --suite {result['config']['study'].get('suite', '')}” as well"
+                f"{_count(result, key)}",
+                audit=True,
             )
         )
     columns.append(

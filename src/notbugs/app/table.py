@@ -19,7 +19,7 @@ _SHORT = {
 
 def study_table(result: Mapping[str, Any]) -> Table:
     """The models of a study, one a row; accuracies in percent. Fits a terminal of 80 columns."""
-    measures, rows = study_measures(result), study_rows(result)
+    measures, rows = [one for one in study_measures(result) if not one.audit], study_rows(result)
     table = Table(
         caption=_notes(result),
         caption_justify="left",
@@ -50,6 +50,15 @@ def _notes(result: Mapping[str, Any]) -> str:
     for one in attacked[:1]:
         norm = one.title.removeprefix("Under attack, ").partition(" ")[0]
         notes.append(f"ε: under attack within that {norm} distance, {one.how}")
+    for row in study_rows(result):
+        audits = [
+            f"ε {one.title.rpartition(' = ')[2]}: {_cell_text(row.cells[one.key]).plain}"
+            for one in study_measures(result)
+            if one.audit and one.key in row.cells
+        ]
+        if audits:
+            suite = result["config"]["study"]["suite"]
+            notes.append(f"{_short_name(row)}, audited (suite {suite}): {', '.join(audits)}")
     measured = {name.partition(".")[2] for name in result["metrics"]}
     if "relabelled" in measured:
         notes.append("y + 1: counted against the next class")

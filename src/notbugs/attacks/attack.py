@@ -10,7 +10,11 @@ from notbugs.threats import Threat
 
 @runtime_checkable
 class Attack(Protocol):
-    """Adding one is a file here, an import in `attacks/__init__.py`, and a row in `tests/attacks`."""
+    """Adding one is a file here, an import in `attacks/__init__.py`, and a row in `tests/attacks`.
+
+    One that compares outputs too fine for bfloat16 says so by a class attribute `exact = True`: it then runs on the
+    float32 view of a model alone.
+    """
 
     @property
     def threat(self) -> Threat: ...

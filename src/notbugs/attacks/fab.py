@@ -6,7 +6,7 @@ the next point.
 """
 
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import torch
 
@@ -59,6 +59,7 @@ class FAB:
     (tensor([0.1414]), tensor([0.1414]))
     """
 
+    exact: ClassVar[bool] = True
     threat: Threat
     steps: int = 100
     targets: int = 9

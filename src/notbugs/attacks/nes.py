@@ -1,7 +1,7 @@
 """An attack that sees outputs only: gradients estimated from differences of outputs (Ilyas et al. 2018, NES)."""
 
 from dataclasses import dataclass, replace
-from typing import final
+from typing import ClassVar, final
 
 import torch
 
@@ -103,6 +103,7 @@ class NES:
     'nes-margin:l2:0.5:100x50'
     """
 
+    exact: ClassVar[bool] = True
     threat: Threat
     steps: int
     step_size: float

@@ -8,7 +8,7 @@ import math
 from bisect import bisect_left
 from dataclasses import dataclass
 from functools import cache
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from jaxtyping import Float
@@ -48,6 +48,7 @@ class Square:
     1
     """
 
+    exact: ClassVar[bool] = True
     threat: Threat
     queries: int = 5000
     restarts: int = 1

@@ -3,7 +3,7 @@
 from notbugs.audits.adversarial import AdversarialAudit, audit
 from notbugs.audits.cascade import STANDS, WRONG, cascade, predictions, propose, views_of
 from notbugs.audits.flag import Flag
-from notbugs.audits.measures import measure, measure_name
+from notbugs.audits.measures import audit_name, measure, measure_name
 from notbugs.audits.outcomes import Outcome, cascade_outcomes, suspicions
 from notbugs.audits.proportion import Proportion
 from notbugs.audits.sanity import check
@@ -24,6 +24,7 @@ __all__ = [
     "default_attacks",
     "measure",
     "measure_name",
+    "audit_name",
     "nearest_attack",
     "predictions",
     "propose",

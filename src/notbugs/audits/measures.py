@@ -2,18 +2,24 @@
 
 from collections.abc import Sequence
 
+from notbugs.attacks import Attack
 from notbugs.audits.cascade import cascade, predictions
 from notbugs.audits.proportion import Proportion
-from notbugs.audits.suites import default_attacks
+from notbugs.audits.suites import default_attacks, suite_attacks
 from notbugs.data.labeled import LabeledImages
 from notbugs.progress import Progress, silent
-from notbugs.tensors import Classifier
+from notbugs.tensors import Classifier, Mask
 from notbugs.threats import Threat
 
 
 def measure_name(threat: Threat) -> str:
     """`l2:0.25` as a metric: `l2_0.25`."""
     return str(threat).replace(":", "_").replace("/", "_")
+
+
+def audit_name(threat: Threat) -> str:
+    """The same within a budget, after a whole suite of attacks."""
+    return f"{measure_name(threat)}_audit"
 
 
 def measure(
@@ -24,30 +30,41 @@ def measure(
     attack_steps: int,
     tested: int,
     seed: int,
+    suite: str = "",
     precision: str = "auto",
     progress: Progress = silent,
 ) -> dict[str, Proportion]:
     """Accuracies by measure: `clean`, one per budget (rising; on the first `tested` images), `relabelled` (on labels
     y + 1) and, on planted data, `follows_robust` and `follows_nonrobust`.
+
+    With a `suite` also one more per budget (`audit_name`): what stands after its attacks as well. Raises
+    NotbugsError for an unknown suite.
     """
     predicted = predictions(model, test.images)
     n = len(test)
     values = {"clean": Proportion(int((predicted == test.labels).sum()), n)}
     part = test.first(tested)
-    standing = predicted[: len(part)] == part.labels
-    # In rising order: what falls within eps / 2 has fallen within eps.
-    for threat in budgets:
-        standing = cascade(
+
+    def left(standing: Mask, threat: Threat, attacks: Sequence[Attack]) -> Mask:
+        return cascade(
             model,
             part,
             standing,
             threat=threat,
-            attacks=default_attacks(threat, steps=attack_steps),
+            attacks=attacks,
             seed=seed,
             precision=precision,
             progress=progress,
         ).standing
+
+    standing = audited = predicted[: len(part)] == part.labels
+    # In rising order: what falls within eps / 2 has fallen within eps.
+    for threat in budgets:
+        standing = left(standing, threat, default_attacks(threat, steps=attack_steps))
         values[measure_name(threat)] = Proportion(int(standing.sum()), len(part))
+        if suite:
+            audited = left(audited & standing, threat, suite_attacks(suite, threat, classes=test.classes))
+            values[audit_name(threat)] = Proportion(int(audited.sum()), len(part))
     values["relabelled"] = Proportion(int((predicted == (test.labels + 1) % test.classes).sum()), n)
     for feature in ("robust", "nonrobust"):
         planted = test.columns.get(f"{feature}_class")
@@ -56,4 +73,4 @@ def measure(
     return values
 
 
-__all__ = ["measure", "measure_name"]
+__all__ = ["audit_name", "measure", "measure_name"]

@@ -5,7 +5,7 @@ import math
 from notbugs.attacks import APGD, FAB, FMN, PGD, APGDTargeted, Attack, Square
 from notbugs.attacks.balls import norm_of
 from notbugs.errors import unknown
-from notbugs.threats import THREATS, Threat
+from notbugs.threats import L1, THREATS, Threat
 
 SUITES = ("quick", "fast", "standard")
 
@@ -16,6 +16,7 @@ def suite_attacks(name: str, threat: Threat, *, classes: int) -> tuple[Attack, .
     * `quick`: `default_attacks`, two PGDs of 20 steps. Tells a standard model from a robust one.
     * `standard`: the attacks and budgets of AutoAttack's standard version (Croce & Hein 2020, section 6): APGD on the
       cross-entropy, targeted APGD on the DLR loss, targeted FAB, 100 steps each, 9 targets; Square, 5 000 queries.
+      In L1 five restarts of the first and 5 targets, as there, but without Square, which is in L2 and Linf only.
     * `fast`: meant to reach the same number at a fraction of the cost.
 
     Raises NotbugsError for another name.
@@ -26,11 +27,12 @@ def suite_attacks(name: str, threat: Threat, *, classes: int) -> tuple[Attack, .
     if name == "quick":
         return default_attacks(threat)
     if name == "standard":
+        in_l1 = isinstance(threat, L1)
         return (
-            APGD(threat=threat, steps=100, loss="cross_entropy"),
-            APGDTargeted(threat=threat, steps=100, targets=targets),
+            APGD(threat=threat, steps=100, restarts=5 if in_l1 else 1),
+            APGDTargeted(threat=threat, steps=100, targets=min(5, targets) if in_l1 else targets),
             FAB(threat=threat, steps=100, targets=targets),
-            Square(threat=threat, queries=5000),
+            *(() if in_l1 else (Square(threat=threat, queries=5000),)),
         )
     return (
         APGD(threat=threat, steps=25, loss="cross_entropy"),

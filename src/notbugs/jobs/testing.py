@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from notbugs.audits import default_attacks, measure
+from notbugs.audits import default_attacks, measure, suite_attacks
 from notbugs.data.labeled import LabeledImages
 from notbugs.jobs.job import Job, resolved_precision
 from notbugs.models import ImageClassifier, model_digest
@@ -19,6 +19,7 @@ def test_job(
     budgets: Sequence[Threat],
     attack_steps: int,
     tested: int,
+    suite: str,
 ) -> Run:
     """What `measure` finds, in a run directory; returns at once if it is there."""
     described = {
@@ -26,6 +27,11 @@ def test_job(
         "model": model_digest(model),
         "test": test.digest,
         "attacks": [attack for threat in budgets for attack in default_attacks(threat, steps=attack_steps)],
+        "suite": [
+            attack
+            for threat in budgets
+            for attack in (suite_attacks(suite, threat, classes=test.classes) if suite else ())
+        ],
         "tested": tested,
         "seed": job.seed,
         "precision": resolved_precision(job.precision, test),
@@ -40,6 +46,7 @@ def test_job(
         budgets=budgets,
         attack_steps=attack_steps,
         tested=tested,
+        suite=suite,
         seed=job.seed,
         precision=job.precision,
         progress=job.progress,
