@@ -7,7 +7,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from notbugs.app.rows import Cell, Row, percent, study_measures, study_rows
+from notbugs.app.rows import SETS, Cell, Row, percent, study_measures, study_rows
 
 _SHORT = {
     "clean": "clean",
@@ -39,14 +39,14 @@ def study_table(result: Mapping[str, Any]) -> Table:
 
 
 def _short_name(row: Row) -> str:
-    student = row.name.removeprefix("Student of ")
-    return row.name if student == row.name else f"{student} student"
+    """A word: the numbers need the room."""
+    return SETS.get(row.key) or row.key.capitalize()
 
 
 def _notes(result: Mapping[str, Any]) -> str:
     cells = [cell for row in study_rows(result) for cell in row.cells.values()]
     attacked = [measure for measure in study_measures(result) if measure.attacked]
-    notes = ["±: 95 % interval, its longer side"]
+    notes = ["±: 95 % interval, its longer side", "D_…: the student of that data set"]
     for one in attacked[:1]:
         norm = one.title.removeprefix("Under attack, ").partition(" ")[0]
         notes.append(f"ε: under attack within that {norm} distance, {one.how}")
