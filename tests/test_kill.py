@@ -36,7 +36,7 @@ def files(out: Path) -> dict[str, bytes]:
     return {str(path.relative_to(out)): path.read_bytes() for path in found}
 
 
-@pytest.mark.parametrize("job", ["train", "build"])
+@pytest.mark.parametrize("job", ["train", "build", "audit"])
 def test_nothing_is_lost_and_nothing_differs(tmp_path: Path, job: str) -> None:
     save_model(build("convnet-16-16-16-16", classes=10, seed=0), tmp_path / "model.safetensors")
     tokens = {
@@ -60,6 +60,16 @@ def test_nothing_is_lost_and_nothing_differs(tmp_path: Path, job: str) -> None:
             "6",
             "--model",
             str(tmp_path / "model.safetensors"),
+        ],
+        "audit": [
+            "audit",
+            str(tmp_path / "model.safetensors"),
+            "--data",
+            "planted",
+            "--suite",
+            "quick",
+            "--n",
+            "1500",
         ],
     }[job]
     whole, hit = tmp_path / "whole", tmp_path / "hit"
