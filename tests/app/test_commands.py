@@ -68,7 +68,7 @@ def test_a_study_then_its_report_and_its_data_sets(
 
     table = notbugs("study", "tiny", "--quiet")
     assert table.code == 0
-    assert "D_det student" in table.out
+    assert "D_det " in table.out
     assert table.out.splitlines()[-1] == str(run / "report.html")
 
     (run / "report.html").unlink()
