@@ -1,11 +1,12 @@
 """Motions against exact ones, the grid as a threat, and the attack against trying every point by hand."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from notbugs.attacks.spatial import Spatial, SpatialGrid, moved
 from notbugs.audits.adversarial import audit
-from notbugs.data.labeled import LabeledImages
 from notbugs.data.planted import planted
 from notbugs.errors import NotbugsError
 from notbugs.seeds import generator
@@ -15,7 +16,7 @@ SMALL = Spatial(20, 1, rotations=3, translations=3)
 
 
 def motion(degrees=0.0, right=0.0, down=0.0, count=10):
-    return torch.tensor([[degrees, right, down]]).expand(count, 3)
+    return torch.tensor([[degrees, right, down]], dtype=torch.float32).expand(count, 3)
 
 
 # Motions
@@ -175,7 +176,7 @@ def by_hand(model, images, labels, threat):
 @pytest.mark.parametrize("padding", ["zeros", "reflection"])
 @pytest.mark.parametrize("count", [1, 10])
 def test_it_finds_a_success_exactly_where_there_is_one_and_else_the_worst(padding, count, curved, images):
-    threat = Spatial(30, 1, rotations=7, translations=3, padding=padding)
+    threat = Spatial(8, 0.25, rotations=5, translations=3, padding=padding)
     images = images[:count].double()
     model = curved.double()
     with torch.no_grad():
@@ -212,7 +213,7 @@ def test_an_audit_believes_it():
         dark = 0.01 - shown[:, :, :, :3].mean((1, 2, 3))
         return torch.stack([torch.zeros_like(dark), dark], dim=1)
 
-    right = LabeledImages(data.images, torch.zeros(12).long(), ("light", "dark"), data.origin)
+    right = replace(data, labels=torch.zeros(12).long(), class_names=("light", "dark"))
     found = audit(model, right, threat=threat, attacks=[SpatialGrid(threat=threat)])
     assert found.clean_accuracy == 1
     assert found.robust_accuracy == 0

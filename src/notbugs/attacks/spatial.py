@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Literal, final, get_args
+from typing import final
 
 import torch
 from jaxtyping import Float
@@ -15,7 +15,7 @@ from notbugs.models.frozen import frozen
 from notbugs.tensors import Classifier, Images, Labels, PerExample
 from notbugs.threats import Threat
 
-Padding = Literal["zeros", "reflection"]
+PADDINGS = ("zeros", "reflection")
 Motions = Float[Tensor, "batch 3"]
 
 SAME = 1e-4
@@ -25,7 +25,7 @@ PASS = 128
 """Images that the model sees at once, at least: when few are left, each is shown at many points of the grid."""
 
 
-def moved(images: Images, motions: Motions, *, padding: Padding = "zeros") -> Images:
+def moved(images: Images, motions: Motions, *, padding: str = "zeros") -> Images:
     """Each image turned about its centre by motions[:, 0] degrees, counter-clockwise as seen, then moved by
     motions[:, 1] pixels to the right and motions[:, 2] down. Bilinear; what comes in from outside is black
     ("zeros") or mirrored ("reflection"). A motion of zeros returns the image itself, bit by bit.
@@ -74,7 +74,7 @@ class Spatial(Threat):
     translation: float
     rotations: int = 31
     translations: int = 5
-    padding: Padding = "zeros"
+    padding: str = "zeros"
     eps: float = field(default=1.0, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -93,8 +93,8 @@ class Spatial(Threat):
                 f"rotations and translations must be odd, so that the image itself is among them, "
                 f"got {self.rotations} and {self.translations}"
             )
-        if self.padding not in get_args(Padding):
-            raise NotbugsError(f"padding is one of {', '.join(get_args(Padding))}, got {self.padding!r}")
+        if self.padding not in PADDINGS:
+            raise NotbugsError(f"padding is one of {', '.join(PADDINGS)}, got {self.padding!r}")
 
     def __str__(self) -> str:
         kind = "" if self.padding == "zeros" else f"-{self.padding}"
@@ -183,7 +183,7 @@ class SpatialGrid:
     ('grid:spatial:0:1:31x3x3', 0, 1)
     """
 
-    threat: Spatial
+    threat: Threat
 
     def __post_init__(self) -> None:
         if not isinstance(self.threat, Spatial):
@@ -196,17 +196,19 @@ class SpatialGrid:
         self, model: Classifier, images: Images, labels: Labels, *, generator: torch.Generator
     ) -> Images:
         """Members of the threat around `images`; those that are not taken for `labels` as they are stay so."""
+        threat = self.threat
+        assert isinstance(threat, Spatial)  # or it would not have been made
         with frozen(model), torch.no_grad():
             objective, found = LabelObjective(model, labels, margin), images.clone()
             best, fooled = _known(objective, images)
-            rows, motions = (~fooled).nonzero()[:, 0], self.threat.motions()[1:].flip(0).to(images.device)
+            rows, motions = (~fooled).nonzero()[:, 0], threat.motions()[1:].flip(0).to(images.device)
             while len(rows) > 0 and len(motions) > 0:
                 points, motions = motions.tensor_split([max(1, max(PASS, len(images)) // len(rows))])
                 each = (len(points), len(rows))
                 shown = moved(
                     images[rows].repeat(len(points), 1, 1, 1),
                     points.repeat_interleave(len(rows), dim=0),
-                    padding=self.threat.padding,
+                    padding=threat.padding,
                 )
                 values, fooled = (
                     part.view(each) for part in _known(objective.take(rows.repeat(len(points))), shown)

@@ -11,7 +11,7 @@ from notbugs.audits.flag import Flag
 from notbugs.audits.probe import Probe, ask, faded
 from notbugs.errors import NotbugsError
 from notbugs.tensors import Classifier, Images, Labels, Mask
-from notbugs.threats import Threat
+from notbugs.threats import THREATS, Threat
 
 SEARCHED = 16
 """Images that are searched around: enough to see a search that fails throughout."""
@@ -30,9 +30,10 @@ contrast, and of an honest model's margins, is gone.
 
 
 def reasons_in_searches(probe: Probe, threat: Threat) -> list[Flag]:
-    """On images that are right, if the threat leaves any room (0 < eps < inf)."""
+    """On images that are right, if the threat is a norm ball that leaves any room (0 < eps < inf)."""
     rows = probe.right.nonzero()[:SEARCHED, 0]
-    if len(rows) == 0 or not 0 < threat.eps < math.inf:
+    is_ball = isinstance(threat, tuple(THREATS.values()))
+    if len(rows) == 0 or not is_ball or not 0 < threat.eps < math.inf:
         return []
     images, labels = probe.images[rows], probe.labels[rows]
     attack = PGD(
