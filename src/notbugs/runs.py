@@ -144,7 +144,13 @@ def find_classifier(named: str) -> Classifier:
     NotbugsError if there is none.
     """
     module, _, factory = named.rpartition(":")
-    return _made_by(module, factory) if module and not Path(named).exists() else load_classifier(Path(named))
+    if module and not Path(named).exists():
+        return _made_by(module, factory)
+    if not Path(named).exists():
+        raise NotbugsError(
+            f"there is no model at {named}; give a run directory, a .safetensors file or package.module:factory"
+        )
+    return load_classifier(Path(named))
 
 
 def _made_by(module: str, factory: str) -> Classifier:

@@ -119,9 +119,8 @@ def _of_every_class(labels: Sequence[int], is_good: Sequence[bool]) -> torch.Ten
         if is_good[row]:
             turns[label] = turns.get(label, -1) + 1
             picked.append((turns[label], label, row))
-    return torch.tensor(sorted((label, row) for _, label, row in sorted(picked)[:COUNT]), dtype=torch.int64)[
-        :, 1:
-    ].flatten()
+    chosen = sorted((label, row) for _, label, row in sorted(picked)[:COUNT])
+    return torch.tensor([row for _, row in chosen], dtype=torch.int64)
 
 
 def _note(key: str, data: LabeledImages, threat: str) -> str:
