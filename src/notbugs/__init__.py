@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from notbugs import recipes
     from notbugs.attacks import PGD, projected_ascent
-    from notbugs.audits import AdversarialAudit, Proportion, audit
+    from notbugs.audits import AdversarialAudit, Proportion, audit, suite_attacks
     from notbugs.data import Augmentation, LabeledImages, export, load
     from notbugs.errors import NotbugsError
     from notbugs.features import nonrobust_dataset, robust_dataset
@@ -47,6 +47,7 @@ _HOMES = {
     "nonrobust_dataset": "features",
     # results
     "audit": "audits",
+    "suite_attacks": "audits",
     "AdversarialAudit": "audits",
     "Proportion": "audits",
     # complete studies
@@ -78,6 +79,7 @@ __all__ = [
     "robust_dataset",
     "nonrobust_dataset",
     "audit",
+    "suite_attacks",
     "AdversarialAudit",
     "Proportion",
     "run_study",

@@ -53,6 +53,8 @@ def test_it_counts_what_lies_in_its_shards(run: Run, model: Path) -> None:
     assert torch.equal(wrong, fell | (found.found.columns["fell_to"] == -2))
     assert bool(L2(0.08).contains(images, test.images).all())
     assert found.to_json()["felled"] == result["felled"]
+    assert found.accuracy_at(0.08) == found.robust
+    assert found.accuracy_at(0.0) == found.clean
 
 
 def test_it_is_found_again(run: Run, model: Path, notbugs: Callable) -> None:

@@ -73,7 +73,7 @@ def _findings(found: AdversarialAudit) -> list[str]:
     if middle is not None:
         norm = budget_text(str(found.threat)).split(" ")[0]
         told.append(
-            f"Half of the images it gets right have another answer within {norm} {middle:.3g} or nearer."
+            f"Half of the images it gets right get another answer within {norm} {middle:.3g}."
         )
     if not found.flags:
         told.append(

@@ -13,14 +13,14 @@ from notbugs.audits.nearest import with_nearest
 from notbugs.audits.outcomes import cascade_outcomes, suspicions
 from notbugs.audits.proportion import Proportion
 from notbugs.audits.sanity import check
-from notbugs.audits.suites import default_attacks
+from notbugs.audits.suites import suite_attacks
 from notbugs.data.labeled import LabeledImages, Origin
 from notbugs.errors import NotbugsError
 from notbugs.models import frozen
 from notbugs.models.logits import require_logits
 from notbugs.progress import Progress, silent
 from notbugs.tensors import Classifier, Labels
-from notbugs.threats import Threat
+from notbugs.threats import TOLERANCE, Threat
 
 
 @final
@@ -84,7 +84,7 @@ class AdversarialAudit:
             raise NotbugsError(
                 "accuracy at another eps needs the nearest adversarial images: audit(nearest=...)"
             )
-        return Proportion(int((self.found.columns["nearest"] > eps).sum()), len(self.found))
+        return Proportion(int((self.found.columns["nearest"] > eps + TOLERANCE).sum()), len(self.found))
 
     def to_json(self) -> dict[str, Any]:
         """The content of a `result.json`: flat metrics, their intervals, threat, attacks and n."""
@@ -121,7 +121,7 @@ def audit(
     data: LabeledImages,
     *,
     threat: Threat,
-    attacks: Sequence[Attack] | None = None,
+    attacks: str | Sequence[Attack] = "quick",
     nearest: Attack | None = None,
     sanity: bool = True,
     seed: int = 0,
@@ -129,7 +129,7 @@ def audit(
     precision: str = "auto",
     progress: Progress = silent,
 ) -> AdversarialAudit:
-    """Accuracy of `model` on `data`, clean and under every attack of the list (default: `default_attacks`).
+    """Accuracy of `model` on `data`, clean and under every attack of a suite (`suite_attacks`) or list.
 
     An image counts as robust if it is right and no attack changes that. Attacks run on a fast view of the model
     one after the other, each on the images still standing; what they return is believed only after ball, box and
@@ -145,7 +145,8 @@ def audit(
     >>> found.robust_accuracy <= found.clean_accuracy, found.attacks
     (True, ('pgd:l2:0.5:20', 'pgd-margin:l2:0.5:20'))
     """
-    attacks = tuple(attacks) if attacks is not None else default_attacks(threat)
+    if isinstance(attacks, str):
+        attacks = suite_attacks(attacks, threat, classes=data.classes)
     if not attacks:
         raise NotbugsError("an audit needs at least one attack")
     require_logits(model, data.images, classes=data.classes)
@@ -161,7 +162,7 @@ def audit(
                 model, data, done, threat=threat, attack=nearest, number=len(attacks), seed=seed,
                 batch_size=batch_size, precision=precision, progress=progress,
             )  # fmt: skip
-            attacks = (*attacks, nearest)
+            attacks = [*attacks, nearest]
         columns |= {
             "fell_to": done.fell_to,
             "predicted": predictions(model, done.images),
