@@ -45,13 +45,17 @@ def suite(name: str) -> Attacker:
 
 def autoattack(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, task: Task) -> torch.Tensor:
     """AutoAttack(version="standard").run_standard_evaluation."""
+    import logging
+
     from pyautoattack import AutoAttack
 
+    logging.basicConfig(stream=sys.stderr, format="%(message)s")
+    logging.getLogger("auto-attack").setLevel(logging.DEBUG)
     norm = {"l2": "L2", "linf": "Linf"}[task.norm]
     adversary = AutoAttack(
-        model, norm=norm, eps=task.eps, version="standard", device=str(images.device), seed=0, verbose=True
+        model, norm=norm, eps=task.eps, version="standard", device=str(images.device), seed=0
     )
-    return adversary.run_standard_evaluation(images, labels, bs=task.batch_size)
+    return adversary.run_standard_evaluation(images, labels, batch_size=task.batch_size)[0]
 
 
 AUDITORS: dict[str, Attacker] = {

@@ -27,6 +27,10 @@ HAIR = 2**-6
 """Margins below this share of the largest logit are within what bfloat16 and float32 may disagree on."""
 
 
+FEWEST = 32
+"""Images of a part, if there are as many: smaller ones cost as much in bookkeeping as in arithmetic."""
+
+
 @final
 @dataclass(frozen=True, kw_only=True)
 class Cascade:
@@ -119,7 +123,8 @@ def propose(
     """
     rows = torch.arange(len(data), device=data.labels.device)
     most = batch_size or (128 if rows.device.type == "cpu" else 1000)
-    size = max(1, min(most, -(-len(rows) // views.threads)))  # else the last part leaves threads idle
+    share = max(FEWEST, -(-len(rows) // views.threads))  # larger parts would leave threads idle
+    size = min(most, share)
     finished = itertools.count(1)
 
     def of_batch(batch: tuple[int, torch.Tensor]) -> tuple[Images, Labels]:

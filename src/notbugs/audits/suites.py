@@ -17,7 +17,9 @@ def suite_attacks(name: str, threat: Threat, *, classes: int) -> tuple[Attack, .
     * `standard`: the attacks and budgets of AutoAttack's standard version (Croce & Hein 2020, section 6): APGD on the
       cross-entropy, targeted APGD on the DLR loss, targeted FAB, 100 steps each, 9 targets; Square, 5 000 queries.
       In L1 five restarts of the first and 5 targets, as there, but without Square, which is in L2 and Linf only.
-    * `fast`: meant to reach the same number at a fraction of the cost.
+    * `fast`: ten steps of APGD fell what falls easily; then targeted APGD towards the likeliest wrong classes, which
+      fells nearly all that anything fells, first in short searches, then in longer ones. Within 0.2 points of
+      `standard` on the models it was tried on, at a twentieth of AutoAttack's time (docs/audits.md).
 
     Raises NotbugsError for another name.
     """
@@ -35,9 +37,9 @@ def suite_attacks(name: str, threat: Threat, *, classes: int) -> tuple[Attack, .
             *(() if in_l1 else (Square(threat=threat, queries=5000),)),
         )
     return (
-        APGD(threat=threat, steps=25, loss="cross_entropy"),
-        APGDTargeted(threat=threat, steps=40, targets=min(3, targets)),
-        APGDTargeted(threat=threat, steps=100, targets=min(3, targets)),
+        APGD(threat=threat, steps=10),
+        APGDTargeted(threat=threat, steps=25, targets=min(3, targets)),
+        APGDTargeted(threat=threat, steps=50, targets=min(2, targets)),
     )
 
 
