@@ -59,7 +59,9 @@ def as_audits_do(
 
     views = views_of(model, images.device, precision="auto")
     draw = partial(generator, 0, device=images.device)
-    return propose(views, attack, labelled(model, images, labels), draw=draw, batch_size=task.batch_size)[0]
+    return propose(
+        views, attack, labelled(model, images, labels), draw=draw, batch_size=task.batch_size
+    ).images
 
 
 def labelled(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> "LabeledImages":

@@ -32,7 +32,7 @@ THREATS: dict[str, Threat] = {
     "robust": L2(0.5),
     "robust-linf": parse_threat("linf:8/255"),
 }
-STEPS = {"apgd": 100, "apgd-targeted": 20, "fab": 20, "square": 500, "fmn": 100, "cw": 50}
+STEPS = {"apgd": 100, "apgd-targeted": 20, "fab": 20, "square": 500, "fmn": 50, "cw": 15}
 """Enough to tell attacks apart; a peer that takes minutes for a hundred images decides how many."""
 
 

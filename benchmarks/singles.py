@@ -1,7 +1,7 @@
 """One attack each, as ours and the peers do it, at equal steps: their documented calls, nothing else.
 
-`task.steps` are gradient steps (square: queries; cw: steps of each of nine rounds). Attacks that look for the nearest
-image are given no limit: the judge counts what lies within the threat, and how far the nearest lie.
+`task.steps` are gradient steps (square: queries; cw: steps of each of nine rounds). FMN and Carlini-Wagner look for
+the nearest image without a limit: the judge counts what lies within the threat, and how far the nearest lie.
 """
 
 import math

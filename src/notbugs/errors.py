@@ -8,6 +8,13 @@ class NotbugsError(ValueError):
     """A mistake the user can mend. Its message is one line: what was given, what was expected, the fix."""
 
 
+class SearchMetNaNError(NotbugsError):
+    """A search cannot go on: the model's answer or its gradient is not a number."""
+
+    def __init__(self) -> None:
+        super().__init__("the search met NaN: the model's output or gradient is not finite on these images")
+
+
 def unknown(kind: str, given: str, known: Iterable[str]) -> NotbugsError:
     """The error for a name that is not on a list, with the nearest name on it.
 

@@ -137,42 +137,44 @@ def load_classifier(path: Path) -> ImageClassifier:
     return load_model(path)
 
 
-def find_classifier(named: str) -> Classifier:
-    """Any classifier: `package.module:factory`, or what `load_classifier` knows.
+def find_classifier(named: str, *, device: torch.device | str = "cpu") -> Classifier:
+    """Any classifier: `package.module:factory`, or what `load_classifier` knows; a Module on `device`, evaluating.
 
     A factory is called without arguments and returns any callable from images in [0, 1] to logits. Raises
     NotbugsError if there is none.
     """
     module, _, factory = named.rpartition(":")
     if module and not Path(named).exists():
-        return _made_by(module, factory)
-    if not Path(named).exists():
+        found = _made_by(module, factory)
+    elif Path(named).exists():
+        found = load_classifier(Path(named))
+    else:
         raise NotbugsError(
             f"there is no model at {named}; give a run directory, a .safetensors file or package.module:factory"
         )
-    return load_classifier(Path(named))
+    return found.to(device).eval() if isinstance(found, nn.Module) else found
 
 
 def _made_by(module: str, factory: str) -> Classifier:
     """What `factory` of `module` returns; the current directory is looked in first, as `python` would."""
     sys.path.insert(0, "")
     try:
-        made = getattr(importlib.import_module(module), factory)()
-    except ImportError as error:
-        raise NotbugsError(
-            f"model {module}:{factory}: {error}; give the module as you would import it"
-        ) from error
-    except (AttributeError, TypeError) as error:
-        raise NotbugsError(
-            f"model {module}:{factory}: {error}; it must be a function without arguments"
-        ) from error
+        make = getattr(importlib.import_module(module), factory)
+    except (ImportError, AttributeError) as error:
+        raise NotbugsError(f"model {module}:{factory}: {error}; name it as you would import it") from error
     finally:
         sys.path.remove("")
+    try:
+        made: Classifier = make()
+    except Exception as error:  # whatever a stranger's code raises
+        raise NotbugsError(
+            f"model {module}:{factory}: it was called without arguments and raised {type(error).__name__}: {error}"
+        ) from error
     if not callable(made):
         raise NotbugsError(
             f"model {module}:{factory} returned {type(made).__name__}, not a callable on images"
         )
-    return made.eval() if isinstance(made, nn.Module) else made
+    return made
 
 
 def provenance() -> dict[str, Any]:

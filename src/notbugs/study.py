@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, final
 
-from notbugs.audits import Proportion, default_attacks
+from notbugs.audits import SUITES, Proportion, default_attacks
 from notbugs.data.labeled import LabeledImages
+from notbugs.errors import unknown
 from notbugs.execution import Watch
 from notbugs.expectations import closed_forms, det_closed_forms
 from notbugs.features import Builder
@@ -67,6 +68,10 @@ class Study:
     duration: str = ""
     published: Mapping[str, float] = field(default_factory=dict)
     published_in: str = ""
+
+    def __post_init__(self) -> None:
+        if self.suite not in SUITES:
+            raise unknown("suite", self.suite, SUITES)
 
     def with_arch(self, arch: str) -> "Study":
         return replace(self, arch=arch)

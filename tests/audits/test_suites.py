@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from notbugs.attacks import APGD, FAB, FMN, PGD, APGDTargeted, Square
-from notbugs.audits import SUITES, audit, nearest_attack, suite_attacks
+from notbugs.audits import SUITES, audit, audit_name, measure, measure_name, nearest_attack, suite_attacks
 from notbugs.data import LabeledImages
 from notbugs.data.planted import PlantedTruth, planted
 from notbugs.errors import NotbugsError
@@ -82,3 +82,17 @@ def test_the_fast_suite_decides_a_linear_model_as_its_margin_does(data, share, s
         classifier, data, threat=threat, attacks=suite_attacks("fast", threat, classes=10), sanity=False
     )
     assert found.robust.count == (found.clean.count if stands else 0)
+
+
+def test_a_suite_counts_beside_the_plain_protocol_and_never_above_it(
+    data: LabeledImages, trained: ImageClassifier
+) -> None:
+    budgets = (L2(0.04), L2(0.07))
+    asked = {"budgets": budgets, "attack_steps": 2, "tested": 60, "seed": 0}
+    plain, audited = measure(trained, data, **asked), measure(trained, data, **asked, suite="fast")
+    assert {name: audited[name] for name in plain} == plain
+    assert set(audited) - set(plain) == {audit_name(threat) for threat in budgets}
+    for threat in budgets:
+        assert audited[audit_name(threat)].n == 60
+        assert audited[audit_name(threat)].count <= plain[measure_name(threat)].count
+    assert audited[audit_name(budgets[1])].count < plain[measure_name(budgets[1])].count  # two steps are few

@@ -72,9 +72,7 @@ def _findings(found: AdversarialAudit) -> list[str]:
     middle = _median_distance(found)
     if middle is not None:
         norm = budget_text(str(found.threat)).split(" ")[0]
-        told.append(
-            f"Half of the images it gets right get another answer within {norm} {middle:.3g}."
-        )
+        told.append(f"Half of the images it gets right get another answer within {norm} {middle:.3g}.")
     if not found.flags:
         told.append(
             "No reason to distrust the numbers was found. A stronger attack may yet lower them; none can raise them."
@@ -100,7 +98,7 @@ def _figures(found: AdversarialAudit) -> list[tuple[str, str, Drawing]]:
     shown = [
         (
             "What became of the images",
-            "Attacks run in this order, each on what those before it left standing.",
+            "In this order, each on what those before it left standing; the search for the nearest, if any, on all.",
             felled_bars(wrong, pairs, found.robust.count, name="felled"),
         )
     ]

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from notbugs.app.cli import app
-from notbugs.app.options import DEFAULT, Common, Data, DataRoot, job_of, load_images, settle, show
+from notbugs.app.options import DEFAULT, Common, Data, DataRoot, device_of, job_of, load_images, settle, show
 
 
 @app.command
@@ -52,7 +52,7 @@ def audit(
     settle(common)
     require_positive("n", n)
     budget = parse_threat(threat)
-    classifier = find_classifier(model)
+    classifier = find_classifier(model, device=device_of(common))
     images = load_images(data, data_root, common, split=split).first(n)
     with watching(quiet=common.quiet) as watch:
         run = audit_job(

@@ -91,7 +91,8 @@ def adversarial_strips(found: LabeledImages, originals: LabeledImages | None, th
     part, names = found.take(rows).to("cpu"), found.class_names
     labels = [names[label] for label in part.labels.tolist()]
     answers = [
-        names[answer] if answer < len(names) else "another" for answer in part.columns["predicted"].tolist()
+        names[answer] if 0 <= answer < len(names) else "another"
+        for answer in part.columns["predicted"].tolist()
     ]
     shown = [
         _strip(
@@ -105,7 +106,7 @@ def adversarial_strips(found: LabeledImages, originals: LabeledImages | None, th
     norm = budget_text(str(threat)).partition(" ")[0]
     sizes = [f"{norm} {scale * size:.3g}{unit}" for size in part.columns["distance"].tolist()]
     return [
-        _strip("Original", "test images and their labels", source.images, labels),
+        _strip("Original", "the images and their labels", source.images, labels),
         *shown,
         _change("Adversarial", part.images - source.images, sizes),
     ]

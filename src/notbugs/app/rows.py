@@ -166,7 +166,7 @@ def push_text(threat: str, studied: str) -> str:
 def budget_text(threat: str) -> str:
     """A threat for people: `l2:0.5` as `L2 ε = 0.5`."""
     norm, _, eps = threat.partition(":")
-    return f"{ {'l2': 'L2', 'linf': 'L∞'}.get(norm, norm) } ε = {eps}"
+    return f"{ {'l1': 'L1', 'l2': 'L2', 'linf': 'L∞'}.get(norm, norm) } ε = {eps}"
 
 
 def attack_text(result: Mapping[str, Any]) -> str:

@@ -99,8 +99,9 @@ class APGDTargeted:
         """Images in the threat around `images`; those that are wrong already as they are."""
         with frozen(model):
             with torch.no_grad():
-                ranked = others_ranked(model(images), labels)[:, : self.targets]
-            loss = targeted_dlr if ranked.shape[1] >= 3 else targeted_margin
+                logits = model(images)
+            ranked = others_ranked(logits, labels)[:, : self.targets]
+            loss = targeted_dlr if logits.shape[1] >= 4 else targeted_margin
             return _in_turn(
                 [
                     TargetedObjective(model, labels, targets, loss)

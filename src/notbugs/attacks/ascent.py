@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 
 from notbugs.attacks.objectives import RowObjective
-from notbugs.errors import NotbugsError
+from notbugs.errors import NotbugsError, SearchMetNaNError
 from notbugs.tensors import Images, Mask, Objective, PerExample
 from notbugs.threats import Threat
 
@@ -76,7 +76,7 @@ def projected_ascent(
     if keep == "last":
         found[active] = images
     if steps > 0 and not bool(images.isfinite().all() & ~values.isnan().any()):
-        raise NotbugsError("the search met NaN: the model's output or gradient is not finite on these images")
+        raise SearchMetNaNError
     return found
 
 

@@ -12,8 +12,9 @@ from notbugs.threats import Threat
 class Attack(Protocol):
     """Adding one is a file here, an import in `attacks/__init__.py`, and a row in `tests/attacks`.
 
-    One that compares outputs too fine for bfloat16 says so by a class attribute `exact = True`: it then runs on the
-    float32 view of a model alone.
+    Two class attributes are read where an attack has them: `exact = True` if it compares outputs too fine for
+    bfloat16 (audits then run it on the float32 view of a model alone), `uses_gradients = False` if it sees outputs
+    only.
     """
 
     @property
@@ -22,5 +23,8 @@ class Attack(Protocol):
     def __call__(
         self, model: Classifier, images: Images, labels: Labels, *, generator: torch.Generator
     ) -> Images:
-        """Images in the threat around `images`, never a verdict; `labels`: true ones, or targets when targeted."""
+        """Images in the threat around `images`, never a verdict; `labels` are the true ones.
+
+        Of an attack made with `targeted=True` they are the classes to be reached.
+        """
         ...

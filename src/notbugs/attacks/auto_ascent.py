@@ -10,7 +10,7 @@ from typing import Protocol, final, runtime_checkable
 import torch
 
 from notbugs.attacks.ascent import evaluate, input_gradients
-from notbugs.errors import NotbugsError
+from notbugs.errors import SearchMetNaNError
 from notbugs.tensors import Images, Mask, Objective, PerExample
 from notbugs.threats import Threat
 
@@ -125,5 +125,5 @@ def auto_ascent(
             last[rows] = best[active[rows]]
         images, previous = pace.moved(images, previous, gradients, centers), images
     if bool(met_nan | ~images.isfinite().all()):
-        raise NotbugsError("the search met NaN: the model's output or gradient is not finite on these images")
+        raise SearchMetNaNError
     return Climb(found, best, done)

@@ -9,7 +9,7 @@ import torch
 from notbugs.attacks.ascent import input_gradients
 from notbugs.attacks.balls import norm_of, sizes, unless_too_far
 from notbugs.attacks.objectives import LabelObjective, margin
-from notbugs.errors import NotbugsError, require_positive
+from notbugs.errors import NotbugsError, SearchMetNaNError, require_positive
 from notbugs.models.frozen import frozen
 from notbugs.tensors import Classifier, Images, Labels, PerExample
 from notbugs.threats import Threat
@@ -79,7 +79,7 @@ class CarliniWagner:
     def _nearest(self, objective: LabelObjective, images: Images) -> Images:
         values, fooled = objective.values_and_finished(images)
         if bool(values.isnan().any()):
-            raise _nan()
+            raise SearchMetNaNError
         found, rows = images.clone(), (~fooled).nonzero()[:, 0]
         nearest = torch.where(fooled, 0.0, torch.inf).to(images.dtype)
         c = torch.full_like(nearest[rows], self.first_c)
@@ -129,7 +129,7 @@ class CarliniWagner:
                 if len(going) == 0:
                     break
         if not bool(search.w.isfinite().all()):
-            raise _nan()
+            raise SearchMetNaNError
         return found, nearest
 
 
@@ -162,7 +162,3 @@ def _drawn_closer(objective: LabelObjective, found: Images, images: Images) -> I
         _, fooled = objective.values_and_finished(torch.lerp(images, found, shorter).clamp_(0, 1))
         share = torch.where(fooled.view(-1, 1, 1, 1), shorter, share)
     return torch.where(share < 1, torch.lerp(images, found, share).clamp_(0, 1), found)
-
-
-def _nan() -> NotbugsError:
-    return NotbugsError("the search met NaN: the model's output or gradient is not finite on these images")

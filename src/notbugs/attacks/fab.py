@@ -14,7 +14,7 @@ from notbugs.attacks.ascent import input_gradients
 from notbugs.attacks.balls import ORDERS, norm_of
 from notbugs.attacks.hyperplane import shortest_change
 from notbugs.attacks.objectives import margin, others_ranked
-from notbugs.errors import NotbugsError
+from notbugs.errors import NotbugsError, SearchMetNaNError
 from notbugs.models.frozen import frozen
 from notbugs.tensors import Classifier, Images, Labels, Logits, PerExample
 from notbugs.threats import Threat
@@ -216,5 +216,5 @@ def _logits(model: Classifier, images: Images) -> Logits:
     """The logits in the images' own precision; NaN is an error, argmax would take it for an answer."""
     logits = model(images).to(images.dtype)
     if bool(logits.isnan().any()):
-        raise NotbugsError("the search met NaN: the model's output or gradient is not finite on these images")
+        raise SearchMetNaNError
     return logits

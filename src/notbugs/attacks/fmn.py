@@ -9,7 +9,7 @@ import torch
 from notbugs.attacks.ascent import input_gradients
 from notbugs.attacks.balls import Norm, dual_sizes, into_balls, norm_of, sizes, unless_too_far
 from notbugs.attacks.objectives import LabelObjective, margin
-from notbugs.errors import NotbugsError, require_positive
+from notbugs.errors import NotbugsError, SearchMetNaNError, require_positive
 from notbugs.models.frozen import frozen
 from notbugs.tensors import Classifier, Images, Labels
 from notbugs.threats import L2, Threat
@@ -114,9 +114,7 @@ class FMN:
             current = current + length.view(-1, 1, 1, 1) * L2(math.inf).ascent_direction(gradients)
             current = into_balls(current, centers, radii, norm)
         if not bool(current.isfinite().all() & ~gaps.isnan().any()):
-            raise NotbugsError(
-                "the search met NaN: the model's output or gradient is not finite on these images"
-            )
+            raise SearchMetNaNError
         return found
 
     def _annealed(self, first: float, last: float, step: int) -> float:

@@ -27,7 +27,7 @@ class MultiTargeted:
     A loss that looks at all classes at once can be stuck between two of them; each of these has one way to go. The
     classes are ranked once, on the images as they are. Images leave when they are fooled, by whatever class, and only
     the others meet the next one; of an image that stands, the search with the highest margin is returned. `targets`
-    may exceed the number of wrong classes: all of them are then tried. Costs up to targets * (steps + 1) + 1
+    may exceed the number of wrong classes: all of them are then tried. Costs up to targets * (steps + 2) + 1
     evaluations, `steps` of each target's with a gradient.
 
     Raises NotbugsError for values that make no search, and if the model answers NaN.

@@ -104,6 +104,7 @@ class NES:
     """
 
     exact: ClassVar[bool] = True
+    uses_gradients: ClassVar[bool] = False
     threat: Threat
     steps: int
     step_size: float

@@ -37,7 +37,8 @@ class SparseSteps:
         size = flat.abs() * (sign.clamp_min(0) - centers.flatten(1)).sign_().abs_()
         wanted = (self.changed / SHRINK).ceil().clamp(1, flat.shape[1]).long()
         largest = size.topk(int(wanted.max()), dim=1).values
-        direction = sign * (size >= largest.gather(1, wanted[:, None] - 1))
+        threshold = largest.gather(1, wanted[:, None] - 1)
+        direction = sign * ((size >= threshold) & (size > 0) | size.isnan())
         lengths = self.step_sizes[:, None] / direction.abs().sum(1, keepdim=True).clamp_min(1)
         return self.threat.project(images + (lengths * direction).view_as(images), centers)
 

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from jaxtyping import Float
@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from notbugs.attacks.objectives import LabelObjective, margin
-from notbugs.errors import NotbugsError
+from notbugs.errors import NotbugsError, SearchMetNaNError
 from notbugs.models.frozen import frozen
 from notbugs.tensors import Classifier, Images, Labels, PerExample
 from notbugs.threats import Threat
@@ -167,7 +167,7 @@ class SpatialGrid:
 
     Worst is where the margin is highest. The grid is tried from its far ends inwards, where most images fall, and an
     image leaves with its first success: whether there is one does not depend on the order. The model is asked for no
-    gradient. With n images left, each is shown at 128 / n points at once. Costs at most 776 evaluations of each image
+    gradient. With n images left, each is shown at 128 / n points at once. Costs at most 775 evaluations of each image
     on the default grid.
 
     Raises NotbugsError for another kind of threat, and if the model answers NaN.
@@ -183,6 +183,7 @@ class SpatialGrid:
     ('grid:spatial:0:1:31x3x3', 0, 1)
     """
 
+    uses_gradients: ClassVar[bool] = False
     threat: Threat
 
     def __post_init__(self) -> None:
@@ -229,7 +230,7 @@ class SpatialGrid:
 def _known(objective: LabelObjective, images: Images) -> tuple[Tensor, Tensor]:
     values, fooled = objective.values_and_finished(images)
     if bool(values.isnan().any()):
-        raise NotbugsError("the search met NaN: the model's output is not finite on these images")
+        raise SearchMetNaNError
     return values, fooled
 
 

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from notbugs.attacks.objectives import LOSSES, LabelObjective
-from notbugs.errors import NotbugsError, unknown
+from notbugs.errors import NotbugsError, SearchMetNaNError, unknown
 from notbugs.models.frozen import frozen
 from notbugs.tensors import Classifier, Images, Labels, Mask, PerExample
 from notbugs.threats import L2, Linf, Threat
@@ -49,6 +49,7 @@ class Square:
     """
 
     exact: ClassVar[bool] = True
+    uses_gradients: ClassVar[bool] = False
     threat: Threat
     queries: int = 5000
     restarts: int = 1
@@ -118,7 +119,7 @@ class Square:
 def _evaluate(objective: LabelObjective, images: Images) -> tuple[PerExample, Mask]:
     values, fooled = objective.values_and_finished(images)
     if bool(values.isnan().any()):
-        raise NotbugsError("the search met NaN: the model's output is not finite on these images")
+        raise SearchMetNaNError
     return values, fooled
 
 

@@ -7,8 +7,8 @@ from typing import Any, final
 import torch
 
 from notbugs.attacks import Attack
-from notbugs.audits.cascade import STANDS, WRONG, cascade, predictions
-from notbugs.audits.flag import Flag
+from notbugs.audits.cascade import STANDS, WRONG, cascade, predictions, views_of
+from notbugs.audits.flag import Flag, met_nan, once
 from notbugs.audits.nearest import with_nearest
 from notbugs.audits.outcomes import cascade_outcomes, suspicions
 from notbugs.audits.proportion import Proportion
@@ -19,7 +19,7 @@ from notbugs.errors import NotbugsError
 from notbugs.models import frozen
 from notbugs.models.logits import require_logits
 from notbugs.progress import Progress, silent
-from notbugs.tensors import Classifier, Labels
+from notbugs.tensors import Classifier
 from notbugs.threats import TOLERANCE, Threat
 
 
@@ -31,6 +31,7 @@ class AdversarialAudit:
     `found` holds the worst image found for every image of the data (itself where nothing felled it) and the columns
     `fell_to` (number of the attack that felled it first; -1: it stands; -2: it was wrong before any attack),
     `predicted` (on the image found), `distance` (from the original, in the threat's norm; 0 if nothing felled it)
+    `met_nan` (an attack could not go on near it)
     and, where an attack was asked for the nearest adversarial images, `nearest`: how far the nearest one found lies
     (0: wrong before; inf: none found). `flags` are reasons to distrust the numbers.
     """
@@ -121,7 +122,7 @@ def audit(
     data: LabeledImages,
     *,
     threat: Threat,
-    attacks: str | Sequence[Attack] = "quick",
+    attacks: str | Sequence[Attack] = "fast",
     nearest: Attack | None = None,
     sanity: bool = True,
     seed: int = 0,
@@ -150,47 +151,47 @@ def audit(
     if not attacks:
         raise NotbugsError("an audit needs at least one attack")
     require_logits(model, data.images, classes=data.classes)
+    views = views_of(model, data.images.device, precision=precision)
     with frozen(model):
         right = predictions(model, data.images) == data.labels
         done = cascade(
-            model, data, right, threat=threat, attacks=attacks, seed=seed, batch_size=batch_size,
-            precision=precision, progress=progress,
+            views, data, right, threat=threat, attacks=attacks, seed=seed, batch_size=batch_size,
+            progress=progress,
         )  # fmt: skip
         columns = {"index": torch.arange(len(data), device=data.labels.device)}
         if nearest is not None:
             done, columns["nearest"] = with_nearest(
-                model, data, done, threat=threat, attack=nearest, number=len(attacks), seed=seed,
-                batch_size=batch_size, precision=precision, progress=progress,
+                views, data, done, threat=threat, attack=nearest, number=len(attacks), seed=seed,
+                batch_size=batch_size, progress=progress,
             )  # fmt: skip
             attacks = [*attacks, nearest]
         columns |= {
             "fell_to": done.fell_to,
             "predicted": predictions(model, done.images),
             "distance": threat.size(done.images, data.images),
+            "met_nan": done.met_nan,
         }
     origin = Origin(
         name=f"{data.origin.name} under {threat}", parent=data.digest, licence=data.origin.licence
     )
     found = replace(data, images=done.images, origin=origin, columns=columns)
-    return AdversarialAudit(
-        threat=threat,
-        attacks=tuple(map(str, attacks)),
-        seed=seed,
-        found=found,
-        flags=reasons(model, data, done.fell_to, threat=threat, attacks=attacks, seed=seed) if sanity else (),
-    )
+    audited = AdversarialAudit(threat=threat, attacks=tuple(map(str, attacks)), seed=seed, found=found)
+    return replace(audited, flags=reasons(model, data, audited, attacks=attacks)) if sanity else audited
 
 
 def reasons(
-    model: Classifier,
-    data: LabeledImages,
-    fell_to: Labels,
-    *,
-    threat: Threat,
-    attacks: Sequence[Attack],
-    seed: int,
+    model: Classifier, data: LabeledImages, audited: AdversarialAudit, *, attacks: Sequence[Attack]
 ) -> tuple[Flag, ...]:
-    """Reasons to distrust an audit: in the model itself, and in what the attacks did to it; each said once."""
-    found = check(model, data, threat=threat, seed=seed)
-    found += suspicions(cascade_outcomes(attacks, fell_to), right=fell_to != WRONG, labels=data.labels)
-    return tuple({flag.name: flag for flag in reversed(found)}.values())[::-1]
+    """Reasons to distrust an audit: in what its attacks did, and in the model itself; each said once."""
+    columns = {name: column.to(data.labels.device) for name, column in audited.found.columns.items()}
+    fell_to = columns["fell_to"]
+    found = list(suspicions(cascade_outcomes(attacks, fell_to), right=fell_to != WRONG, labels=data.labels))
+    if lost := int(columns["met_nan"].sum()):
+        found.append(met_nan(f"Around {lost} of {len(data)} images an attack"))
+    # What the labels show on all images is not asked of a sample again.
+    sampled = [
+        flag
+        for flag in check(model, data, threat=audited.threat, seed=audited.seed)
+        if flag.name != "chance_accuracy"
+    ]
+    return once([*found, *sampled])

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from threading import Lock
 from typing import final
 
 import torch
@@ -11,12 +12,13 @@ import torch
 from notbugs.attacks import Attack
 from notbugs.attacks.objectives import margin
 from notbugs.data.labeled import LabeledImages
+from notbugs.errors import SearchMetNaNError
 from notbugs.hardware import choose_precision
 from notbugs.models import frozen
 from notbugs.models.folding import fast_view, threads_for
 from notbugs.progress import Progress, silent
 from notbugs.seeds import generator
-from notbugs.tensors import Classifier, Images, Labels, Mask
+from notbugs.tensors import Classifier, Images, Labels, Logits, Mask
 from notbugs.threads import over_parts
 from notbugs.threats import Threat
 
@@ -35,11 +37,12 @@ FEWEST = 32
 @dataclass(frozen=True, kw_only=True)
 class Cascade:
     """`fell_to`: number of the attack that felled each image first, or WRONG, or STANDS; `images`: what felled it
-    (the original where nothing did).
+    (the original where nothing did); `met_nan`: an attack could not go on near it.
     """
 
     fell_to: Labels
     images: Images
+    met_nan: Mask
 
     @property
     def standing(self) -> Mask:
@@ -47,7 +50,7 @@ class Cascade:
 
 
 def cascade(
-    model: Classifier,
+    views: "Views",
     data: LabeledImages,
     standing: Mask,
     *,
@@ -55,7 +58,6 @@ def cascade(
     attacks: Sequence[Attack],
     seed: int,
     batch_size: int | None = None,
-    precision: str = "auto",
     progress: Progress = silent,
 ) -> Cascade:
     """Run `attacks` in order on those of the `standing` images that those before left.
@@ -64,7 +66,7 @@ def cascade(
     in ball and box of `threat` and is given another label. Progress counts images that an attack is done with; one
     that has fallen counts for all attacks to come.
     """
-    views = views_of(model, data.images.device, precision=precision)
+    met_nan = torch.zeros_like(standing)
     fell_to = torch.where(standing, STANDS, WRONG)
     images, begun = data.images.clone(), int(standing.sum())
     done, total = 0, begun * len(attacks)
@@ -77,15 +79,15 @@ def cascade(
         def tell(finished: int, before: int = done, attack: Attack = attack) -> None:
             progress(before + finished, total, str(attack))
 
-        found, predicted = propose(
-            views, attack, data.take(left), draw=draw, batch_size=batch_size, tell=tell
-        )
-        fell = threat.contains(found, data.images[left]) & (predicted != data.labels[left])
+        proposed = propose(views, attack, data.take(left), draw=draw, batch_size=batch_size, tell=tell)
+        found = proposed.images
+        fell = threat.contains(found, data.images[left]) & proposed.fools(data.labels[left])
+        met_nan[left] |= proposed.met_nan
         fell_to[left[fell]] = number
         images[left[fell]] = found[fell]
         done += len(left) + int(fell.sum()) * (len(attacks) - number - 1)
         progress(done, total, f"{attack}, {int((fell_to == STANDS).sum())} of {begun} stand")
-    return Cascade(fell_to=fell_to, images=images)
+    return Cascade(fell_to=fell_to, images=images, met_nan=met_nan)
 
 
 @final
@@ -101,11 +103,27 @@ class Views:
     threads: int
 
 
-def views_of(model: Classifier, device: torch.device, *, precision: str) -> Views:
+def views_of(model: Classifier, device: torch.device, *, precision: str = "auto") -> Views:
     """The forms of `model`; a folded network is searched on by every thread at once."""
     form = choose_precision(precision, device)
-    fast, exact = fast_view(model, form), fast_view(model, torch.float32)
+    fast = fast_view(model, form)
+    exact = fast if form == torch.float32 else fast_view(model, torch.float32)
     return Views(model=model, fast=fast, exact=exact, threads=threads_for(fast, device))
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """What an attack returned, the classes that the model gives to it (-1: its logits are not numbers), and where the
+    attack met NaN and returned nothing.
+    """
+
+    images: Images
+    predicted: Labels
+    met_nan: Mask
+
+    def fools(self, labels: Labels) -> Mask:
+        return (self.predicted != labels) & (self.predicted >= 0)
 
 
 def propose(
@@ -116,26 +134,42 @@ def propose(
     draw: Callable[[int], torch.Generator],
     batch_size: int | None = None,
     tell: Callable[[int], None] = lambda done: None,
-) -> tuple[Images, Labels]:
-    """What `attack` finds for `data`, batch by batch on every core, and the classes that the model gives to it.
+) -> Proposal:
+    """What `attack` finds for `data`, part by part on every core.
 
-    `draw` gives each batch its generator; `tell` hears how many images are done.
+    `draw` gives each part its generator: how `data` are divided depends on their number and the device alone, not on
+    the number of cores, or these would decide the result. `tell` hears how many images are done.
     """
     rows = torch.arange(len(data), device=data.labels.device)
-    most = batch_size or (128 if rows.device.type == "cpu" else 1000)
-    share = max(FEWEST, -(-len(rows) // views.threads))  # larger parts would leave threads idle
-    size = min(most, share)
-    finished = itertools.count(1)
+    parts = rows.tensor_split(_parts(len(rows), rows.device, batch_size))
+    done, lock = itertools.accumulate(map(len, parts)), Lock()
 
-    def of_batch(batch: tuple[int, torch.Tensor]) -> tuple[Images, Labels]:
-        number, part = batch
-        found = search(attack, views, data.images[part], data.labels[part], generator=draw(number))
-        tell(min(len(rows), next(finished) * size))
-        return found, predictions(views.model, found)
+    def of_part(numbered: tuple[int, torch.Tensor]) -> tuple[Images, Labels, Mask]:
+        number, part = numbered
+        images, labels = data.images[part], data.labels[part]
+        nan = torch.zeros_like(part, dtype=torch.bool)
+        try:
+            found = search(attack, views, images, labels, generator=draw(number))
+        except SearchMetNaNError:
+            found, nan = images, ~nan
+        predicted = predictions(views.model, found)
+        with lock:
+            tell(next(done))
+        return found, predicted, nan
 
-    batches = list(enumerate(rows.split(size)))
-    found, predicted = zip(*over_parts(of_batch, batches, threads=views.threads), strict=True)
-    return torch.cat(found), torch.cat(predicted)
+    with frozen(views.model):
+        found, predicted, nan = zip(
+            *over_parts(of_part, list(enumerate(parts)), threads=views.threads), strict=True
+        )
+    return Proposal(images=torch.cat(found), predicted=torch.cat(predicted), met_nan=torch.cat(nan))
+
+
+def _parts(count: int, device: torch.device, batch_size: int | None) -> int:
+    """An even number of parts of at most `batch_size` images, but one where that would leave few in each."""
+    most = batch_size or (64 if device.type == "cpu" else 1000)
+    if count <= min(most, FEWEST):
+        return 1
+    return min(count, 2 * -(-count // (2 * most)))
 
 
 def search(
@@ -146,7 +180,7 @@ def search(
     It may where the fast view takes an image for fooled that the model does not, or where it stands by a hair: an
     image that left the search at its first success in bfloat16 may lie just before the boundary in float32.
     """
-    if getattr(attack, "exact", False):
+    if getattr(attack, "exact", False) or views.fast is views.exact:
         return attack(views.exact, images, labels, generator=generator)
     found = attack(views.fast, images, labels, generator=generator)
     with torch.no_grad(), frozen(views.model):
@@ -162,9 +196,13 @@ def search(
 
 @torch.no_grad()
 def predictions(model: Classifier, images: Images, *, batch_size: int = 500) -> Labels:
-    """The classes that `model`, frozen and in its own precision, gives to the images."""
+    """The classes that `model`, frozen and in its own precision, gives to the images; -1 where a logit is NaN."""
     with frozen(model):
-        return torch.cat([model(part).argmax(1) for part in images.split(batch_size)])
+        return torch.cat([_classes(model(part)) for part in images.split(batch_size)])
+
+
+def _classes(logits: Logits) -> Labels:
+    return logits.argmax(1).where(~logits.isnan().any(1), -1)
 
 
 __all__ = [
@@ -172,6 +210,7 @@ __all__ = [
     "STANDS",
     "WRONG",
     "Cascade",
+    "Proposal",
     "Views",
     "cascade",
     "predictions",

@@ -1,5 +1,6 @@
 """A reason to distrust a number, as data: it travels with the number and can be printed, counted and compared."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import final
 
@@ -23,4 +24,21 @@ class Flag:
         return f"{self.name}: {self.found} {self.advice}"
 
 
-__all__ = ["Flag"]
+def met_nan(search: str) -> Flag:
+    """The flag of a search that could not go on."""
+    return Flag(
+        "nan_gradients",
+        f"{search} met logits or gradients that are NaN.",
+        "Find the root, logarithm or division that has no derivative there: gradient attacks stop at it.",
+    )
+
+
+def once(flags: Iterable[Flag]) -> tuple[Flag, ...]:
+    """Of flags with the same name the first."""
+    by_name: dict[str, Flag] = {}
+    for flag in flags:
+        by_name.setdefault(flag.name, flag)
+    return tuple(by_name.values())
+
+
+__all__ = ["Flag", "met_nan", "once"]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from notbugs.attacks import Attack
-from notbugs.audits.cascade import cascade, predictions
+from notbugs.audits.cascade import cascade, predictions, views_of
 from notbugs.audits.proportion import Proportion
 from notbugs.audits.suites import default_attacks, suite_attacks
 from notbugs.data.labeled import LabeledImages
@@ -47,15 +47,10 @@ def measure(
 
     def left(standing: Mask, threat: Threat, attacks: Sequence[Attack]) -> Mask:
         return cascade(
-            model,
-            part,
-            standing,
-            threat=threat,
-            attacks=attacks,
-            seed=seed,
-            precision=precision,
-            progress=progress,
+            views, part, standing, threat=threat, attacks=attacks, seed=seed, progress=progress
         ).standing
+
+    views = views_of(model, test.images.device, precision=precision)
 
     standing = audited = predicted[: len(part)] == part.labels
     # In rising order: what falls within eps / 2 has fallen within eps.

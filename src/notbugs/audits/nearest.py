@@ -6,16 +6,16 @@ from functools import partial
 import torch
 
 from notbugs.attacks import Attack
-from notbugs.audits.cascade import STANDS, WRONG, Cascade, propose, views_of
+from notbugs.audits.cascade import STANDS, WRONG, Cascade, Views, propose
 from notbugs.data.labeled import LabeledImages
 from notbugs.progress import Progress, silent
 from notbugs.seeds import generator
-from notbugs.tensors import Classifier, PerExample
+from notbugs.tensors import PerExample
 from notbugs.threats import Threat
 
 
 def with_nearest(
-    model: Classifier,
+    views: Views,
     data: LabeledImages,
     done: Cascade,
     *,
@@ -24,7 +24,6 @@ def with_nearest(
     number: int,
     seed: int,
     batch_size: int | None = None,
-    precision: str = "auto",
     progress: Progress = silent,
 ) -> tuple[Cascade, PerExample]:
     """The cascade with what `attack` (its own threat may reach further) adds, and the distances of the nearest found.
@@ -45,18 +44,18 @@ def with_nearest(
 
     if len(rows) == 0:
         return done, distances
-    found, predicted = propose(
-        views_of(model, device, precision=precision),
+    proposed = propose(
+        views,
         attack,
         data.take(rows),
         draw=partial(generator, seed, "nearest", device=device),
         batch_size=batch_size,
         tell=tell,
     )
-    centers, is_adversarial = data.images[rows], predicted != data.labels[rows]
-    distances[rows] = torch.minimum(
-        distances[rows], threat.size(found, centers).where(is_adversarial, torch.inf)
-    )
-    fell = is_adversarial & threat.contains(found, centers) & (fell_to[rows] == STANDS)
+    found, centers = proposed.images, data.images[rows]
+    fools, met_nan = proposed.fools(data.labels[rows]), done.met_nan.clone()
+    distances[rows] = torch.minimum(distances[rows], threat.size(found, centers).where(fools, torch.inf))
+    met_nan[rows] |= proposed.met_nan
+    fell = fools & threat.contains(found, centers) & (fell_to[rows] == STANDS)
     fell_to[rows[fell]], images[rows[fell]] = number, found[fell]
-    return replace(done, fell_to=fell_to, images=images), distances
+    return replace(done, fell_to=fell_to, images=images, met_nan=met_nan), distances

@@ -9,9 +9,6 @@ from notbugs.audits.agreement import chance_accuracy
 from notbugs.audits.flag import Flag
 from notbugs.tensors import Labels, Mask
 
-GRADIENT_FREE = ("square", "nes", "random")
-"""Attacks that see outputs only, by the first word of their text."""
-
 BEATEN, LENGTHENED = 0.01, 0.02
 """Shares of the images given, and at least two: felled by outputs alone where gradients had failed; felled by more
 steps of the same attack. Honest models lose fewer than one in a hundred to either.
@@ -42,7 +39,7 @@ def cascade_outcomes(attacks: Sequence[Attack], fell_to: Labels) -> tuple[Outcom
             Outcome(
                 attack=text,
                 steps=int(getattr(attack, "steps", getattr(attack, "queries", 0))),
-                uses_gradients=text.split(":")[0].split("-")[0] not in GRADIENT_FREE,
+                uses_gradients=getattr(attack, "uses_gradients", True),
                 given=(fell_to >= number) | (fell_to == -1),
                 fell=fell_to == number,
             )

@@ -7,9 +7,9 @@ import torch
 
 from notbugs.attacks import PGD
 from notbugs.attacks.objectives import margin
-from notbugs.audits.flag import Flag
+from notbugs.audits.flag import Flag, met_nan
 from notbugs.audits.probe import Probe, ask, faded
-from notbugs.errors import NotbugsError
+from notbugs.errors import SearchMetNaNError
 from notbugs.tensors import Classifier, Images, Labels, Mask
 from notbugs.threats import THREATS, Threat
 
@@ -47,16 +47,8 @@ def reasons_in_searches(probe: Probe, threat: Threat) -> list[Flag]:
             stands_only_here(probe, attack, images, labels, standing),
             stands_at_any_distance(probe, threat, rows),
         ]
-    except NotbugsError as error:
-        if "NaN" not in str(error):
-            raise
-        return [
-            Flag(
-                "nan_gradients",
-                f"A search around {len(rows)} images met logits or gradients that are NaN.",
-                "Find the root, logarithm or division that has no derivative there: gradient attacks stop at it.",
-            )
-        ]
+    except SearchMetNaNError:
+        return [met_nan(f"A search around {len(rows)} images")]
     return [flag for flag in found if flag]
 
 

@@ -16,7 +16,7 @@ from notbugs.audits.answers import (
     rows_influence_each_other,
     saturated_logits,
 )
-from notbugs.audits.flag import Flag
+from notbugs.audits.flag import Flag, once
 from notbugs.audits.probe import take_probe
 from notbugs.audits.reach import reasons_in_searches
 from notbugs.audits.slopes import misleading_gradients, slopes, unusable_gradients
@@ -70,11 +70,7 @@ def check(
         found.append(unusable or misleading_gradients(probe, climbed))
         if unusable is None or unusable.name != "nan_gradients":  # on NaN a search only stops
             found += reasons_in_searches(probe, threat)
-    by_name: dict[str, Flag] = {}
-    for flag in found:
-        if flag:
-            by_name.setdefault(flag.name, flag)  # the cheapest evidence is said, once
-    return tuple(by_name.values())
+    return once(flag for flag in found if flag)  # the cheapest evidence is said
 
 
 __all__ = ["check"]

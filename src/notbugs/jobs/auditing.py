@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from notbugs.audits import AdversarialAudit, audit
 from notbugs.audits.adversarial import reasons
 from notbugs.audits.flag import Flag
 from notbugs.data.labeled import LabeledImages, Origin
-from notbugs.data.shards import concatenate, read_shard
+from notbugs.data.shards import concatenate, read_shard, shard_path
 from notbugs.errors import NotbugsError
 from notbugs.execution import map_shards
 from notbugs.jobs.job import Job, resolved_precision
@@ -39,6 +40,9 @@ def audit_job(
 ) -> Run:
     """What `audit` finds, in a run directory, shard by shard; what an earlier call left is kept.
 
+    Each shard has a seed of its own, so that the starts of searches are not those of `audit` on all images at once.
+    Raises NotbugsError for a threat without a text that says it, as a Spatial one.
+
     `named` is what the model is called, and its identity where it is a function without weights.
     """
     precision = resolved_precision(job.precision, data)
@@ -54,9 +58,11 @@ def audit_job(
         "seed": job.seed,
         "shard_size": shard_size,
         "precision": precision,
+        "device": data.images.device.type,
     }
+    parse_threat(str(threat))  # what cannot be read again is not begun
     run = open_run(job.root, name, described)
-    if run.is_done:
+    if run.is_done and not _missing(run):
         return run
     clock, count = run.clock(), -(-len(data) // shard_size)
 
@@ -86,21 +92,20 @@ def audit_job(
 
     map_shards(make, count, run.path, progress=keep)
     every = (*attacks, *([nearest] if nearest else []))
-    found = AdversarialAudit(
+    audited = AdversarialAudit(
         threat=threat,
         attacks=tuple(map(str, every)),
         seed=job.seed,
         found=_found(run, class_names=data.class_names, name=data.origin.name),
     )
-    fell_to = found.found.columns["fell_to"].to(data.labels.device)
-    flags = reasons(model, data, fell_to, threat=threat, attacks=every, seed=job.seed)
-    result = dataclasses.replace(found, flags=flags).to_json()
+    flags = reasons(model, data, audited, attacks=every)
+    result = dataclasses.replace(audited, flags=flags).to_json()
     run.finish(
         {
             **result,
             "config": described,
             "class_names": list(data.class_names),
-            "attacks": list(found.attacks),
+            "attacks": list(audited.attacks),
             "seconds": clock.seconds,
             "device": str(data.images.device),
         }
@@ -124,8 +129,17 @@ def read_audit(run: Run) -> AdversarialAudit:
 
 
 def _found(run: Run, *, class_names: tuple[str, ...], name: str) -> LabeledImages:
+    if missing := _missing(run):
+        raise NotbugsError(f"{missing[0]} is missing; the audit's command makes it again")
     origin = Origin(name=f"{name} under attack")
-    paths = sorted(run.path.glob("shard-*.safetensors"))
-    return concatenate(
-        [read_shard(path, class_names=class_names, origin=origin) for path in paths], origin=origin
-    )
+    parts = [read_shard(path, class_names=class_names, origin=origin) for path in _shards(run)]
+    return concatenate(parts, origin=origin)
+
+
+def _shards(run: Run) -> list[Path]:
+    config = run.config
+    return [shard_path(run.path, index) for index in range(-(-config["n"] // config["shard_size"]))]
+
+
+def _missing(run: Run) -> list[Path]:
+    return [path for path in _shards(run) if not path.is_file()]
