@@ -65,9 +65,14 @@ def _art(name: str, **options) -> Attacker:
             clip_values=(0.0, 1.0),
             device_type="gpu" if images.is_cuda else "cpu",
         )
-        within = {} if name == "CarliniL2Method" else {"norm": 2, "eps": task.eps}
         attack = getattr(evasion, name)(
-            classifier, max_iter=task.steps, batch_size=task.batch_size, verbose=False, **within, **options
+            classifier,
+            max_iter=task.steps,
+            batch_size=task.batch_size,
+            verbose=False,
+            norm=2,
+            eps=task.eps,
+            **options,
         )
         found = attack.generate(x=images.cpu().numpy(), y=labels.cpu().numpy())
         return torch.from_numpy(found).to(images.device)
@@ -116,7 +121,6 @@ SINGLES: dict[str, dict[str, Attacker]] = {
     "cw": {
         "ours": _ours(_carlini_wagner),
         "foolbox": _foolbox("L2CarliniWagnerAttack", binary_search_steps=9),
-        "art": _art("CarliniL2Method", binary_search_steps=9, initial_const=1e-3),
     },
 }
 """Attack -> contender -> how that one does it."""

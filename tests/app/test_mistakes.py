@@ -126,7 +126,7 @@ MISTAKES = {
     "an audit of no images": (["audit", "model.safetensors", "--data", "planted", "--n", "0"], "n must be positive"),
     "an audit of other classes": (["audit", "two.safetensors", "--data", "planted", "--n", "9"], "classes"),
     "a module that is not there": (["audit", "no_such:made", "--data", "planted"], "as you would import it"),
-    "a factory that is not there": (["audit", "json:made", "--data", "planted"], "function without arguments"),
+    "a factory that is not there": (["audit", "json:made", "--data", "planted"], "no attribute"),
     "a factory of no model": (["audit", "builtins:int", "--data", "planted"], "not a callable"),
     "unknown device": ([*TRAIN, "--data", "digits", "--device", "gpu"], "--device"),
     "absent device": ([*TRAIN, "--data", "digits", "--device", "cuda:99"], "--device"),

@@ -1,6 +1,7 @@
 """Reasons in what an audit already knows: only facts go in, and flags come out."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import pytest
 import torch
@@ -61,6 +62,7 @@ def test_a_cascade_says_what_was_given_to_whom():
     class Blind:
         threat: L2
         queries: int = 100
+        uses_gradients: ClassVar[bool] = False
 
         def __str__(self):
             return f"square:{self.threat}:{self.queries}"
