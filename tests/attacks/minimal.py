@@ -1,8 +1,6 @@
-"""Problems whose nearest adversarial images are known, and a threat in L1, for the searches of small changes."""
+"""Problems whose nearest adversarial images are known, for the searches of small changes."""
 
 import math
-from dataclasses import dataclass
-from typing import final
 
 import torch
 
@@ -15,27 +13,10 @@ from notbugs.theory import (
     linf_to_ellipsoid,
     quadratic_logits,
 )
-from notbugs.threats import L2, Linf, Threat
+from notbugs.threats import L1, L2, Linf
 
-
-@final
-@dataclass(frozen=True)
-class ByL1(Threat):
-    """All that a search of small changes asks of a threat in L1."""
-
-    eps: float
-
-    def __str__(self):
-        return f"l1:{self.eps:g}"
-
-    def size(self, images, centers):
-        return (images - centers).flatten(1).abs().sum(1)
-
-    project = ascent_direction = random_start = None
-
-
-EVERYWHERE = [L2(math.inf), Linf(math.inf), ByL1(math.inf)]
-TO_ELLIPSOID = {L2: l2_to_ellipsoid, Linf: linf_to_ellipsoid, ByL1: l1_to_ellipsoid}
+EVERYWHERE = [L2(math.inf), Linf(math.inf), L1(math.inf)]
+TO_ELLIPSOID = {L2: l2_to_ellipsoid, Linf: linf_to_ellipsoid, L1: l1_to_ellipsoid}
 
 
 def linear_problem():
@@ -52,9 +33,6 @@ def linear_problem():
     labels = model(images).argmax(1)
 
     def distance(threat):
-        if isinstance(threat, ByL1):
-            logits = model(images)
-            return (logits[:, 0] - logits[:, 1]).abs() / (weights[0] - weights[1]).abs().max()
         return flip_sizes(images, labels, weights, biases, threat).amin(1)
 
     return model, images, labels, distance

@@ -5,9 +5,11 @@ import math
 import pytest
 import torch
 
-from notbugs.attacks.balls import dual_sizes, into_balls, norm_of, sizes
+from notbugs.attacks.balls import into_balls, order_of, unlimited
+from notbugs.attacks.spatial import Spatial
+from notbugs.errors import NotbugsError
 from notbugs.seeds import generator
-from notbugs.threats import L2, Linf
+from notbugs.threats import L1, L2, Linf
 
 
 @pytest.fixture
@@ -27,11 +29,11 @@ def nearest_by_bisection(point, center, radius, norm):
 
     def at(price):
         change = point - center
-        if norm == "l1":
+        if isinstance(norm, L1):
             change = change.sign() * (change.abs() - price).clamp_min(0)
         return (center + change).clamp(0, 1)
 
-    if norm == "linf":
+    if isinstance(norm, Linf):
         return point.clamp(center - radius, center + radius).clamp(0, 1)
     low, high = 0.0, 10.0
     if (at(0.0) - center).abs().sum() <= radius:
@@ -43,7 +45,7 @@ def nearest_by_bisection(point, center, radius, norm):
     return at(high)
 
 
-@pytest.mark.parametrize("norm", ["l1", "linf"])
+@pytest.mark.parametrize("norm", [L1(1), Linf(1)], ids=str)
 def test_it_is_the_nearest_point_of_ball_and_box(norm, cloud):
     points, centers, radii = cloud
     found = into_balls(points, centers, radii, norm)
@@ -52,25 +54,22 @@ def test_it_is_the_nearest_point_of_ball_and_box(norm, cloud):
         torch.testing.assert_close(found[row], expected, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("norm", ["l1", "l2", "linf"])
+@pytest.mark.parametrize("norm", [L1(1), L2(1), Linf(1)], ids=str)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_it_is_inside_and_leaves_what_is_inside_alone(norm, dtype, cloud):
     points, centers, radii = (part.to(dtype) for part in cloud)
     found = into_balls(points, centers, radii, norm)
     assert found.min() >= 0
     assert found.max() <= 1
-    assert (sizes(found - centers, norm) <= radii * (1 + 1e-5) + 1e-6).all()
+    assert (norm.size(found, centers) <= radii * (1 + 1e-5) + 1e-6).all()
     torch.testing.assert_close(into_balls(found, centers, radii, norm), found, atol=1e-5, rtol=0)
     assert torch.equal(found[0], centers[0])
     torch.testing.assert_close(found[1], points[1].clamp(0, 1))
 
 
-def test_sizes_and_their_duals():
-    change = torch.tensor([3.0, -4.0]).view(1, 1, 1, 2)
-    assert [sizes(change, norm).item() for norm in ("l1", "l2", "linf")] == [7, 5, 4]
-    assert [dual_sizes(change, norm).item() for norm in ("l1", "l2", "linf")] == [4, 5, 7]
-
-
-def test_the_norm_is_the_one_in_the_name():
-    assert norm_of(L2(0.5)) == "l2"
-    assert norm_of(Linf(math.inf)) == "linf"
+def test_the_order_is_that_of_the_norm_and_a_grid_has_none():
+    assert [order_of(threat) for threat in (L1(3), L2(0.5), Linf(0.1))] == [1, 2, math.inf]
+    assert unlimited(L1(3)) == L1(math.inf)
+    for asked in (order_of, unlimited):
+        with pytest.raises(NotbugsError, match="no norm ball"):
+            asked(Spatial(30, 3))

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from notbugs.attacks.balls import ORDERS, norm_of
+from notbugs.attacks.balls import order_of
 from notbugs.attacks.fab import FAB
 from notbugs.attacks.hyperplane import shortest_change
 from notbugs.errors import NotbugsError
@@ -46,7 +46,7 @@ def test_they_are_the_smallest_of_the_box_too(threat):
     found = FAB(threat=threat, steps=20).smallest(model, images, labels, generator=generator(0))
     logits = model(images)
     gaps = (logits.gather(1, 1 - labels[:, None]) - logits.gather(1, labels[:, None]))[:, 0]
-    change = shortest_change(images, weights[1 - labels] - weights[labels], gaps, ORDERS[norm_of(threat)])
+    change = shortest_change(images, weights[1 - labels] - weights[labels], gaps, order_of(threat))
     expected = threat.size(images + change, images)
     without_box = flip_sizes(images, labels, weights, biases, threat).amin(1)
     assert (expected > 1.05 * without_box).sum() > 10  # the box is felt

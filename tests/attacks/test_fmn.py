@@ -5,12 +5,12 @@ from itertools import pairwise
 
 import pytest
 import torch
-from attacks.minimal import EVERYWHERE, PROBLEMS, ByL1
+from attacks.minimal import EVERYWHERE, PROBLEMS
 
 from notbugs.attacks.fmn import FMN
 from notbugs.errors import NotbugsError
 from notbugs.seeds import generator
-from notbugs.threats import L2, Linf, Threat
+from notbugs.threats import L1, L2, Linf, Threat
 
 
 def run(attack, model, images, labels):
@@ -26,7 +26,7 @@ def test_it_reaches_the_closed_form(problem, threat):
     sizes, nearest = threat.size(found, images), distance(threat)
     assert (sizes >= nearest * (1 - 1e-3) - 1e-6).all()
     reached = sizes <= nearest * 1.02 + 1e-5
-    if isinstance(threat, ByL1) and "inside" in problem:
+    if isinstance(threat, L1) and "inside" in problem:
         # Each value alone is a way out, and a local minimum: of two that are nearly as short either may be found.
         assert reached.float().mean() > 0.85
         assert (sizes <= nearest * 1.15).all()
@@ -56,7 +56,7 @@ def test_the_box_holds_where_the_nearest_point_lies_outside(threat):
 
     images = torch.tensor([0.9, 0.5]).view(1, 1, 1, 2)
     found = run(FMN(threat=threat, steps=200), model, images, torch.tensor([0]))
-    best = {L2: math.hypot(0.1, 0.2), Linf: 0.2, ByL1: 0.3}[type(threat)]
+    best = {L2: math.hypot(0.1, 0.2), Linf: 0.2, L1: 0.3}[type(threat)]
     assert found.max() <= 1
     assert threat.size(found, images).item() == pytest.approx(best, rel=0.02)
 
@@ -129,7 +129,7 @@ def test_a_threat_without_norm_is_refused():
         def __str__(self):
             return "anywhere"
 
-    with pytest.raises(NotbugsError, match="no norm ball for the threat anywhere; take one of l1, l2, linf"):
+    with pytest.raises(NotbugsError, match="anywhere is no norm ball; take l1, l2 or linf"):
         FMN(threat=Anywhere())
 
 

@@ -11,7 +11,7 @@ from typing import Any, final
 import matplotlib
 from matplotlib.axes import Axes
 
-from notbugs.app.rows import budget_text, percent
+from notbugs.app.rows import budget_text, norm_text, percent
 from notbugs.app.svg import INK, MUTED, PAGE, SERIES, Drawing, as_svg, new_figure, shortened, styled
 from notbugs.errors import NotbugsError
 from notbugs.threats import L2, TOLERANCE, Linf, Threat
@@ -73,7 +73,7 @@ def robust_accuracy_curves(curves: Sequence[Curve], *, audited: Threat, name: st
         + "."
         for curve in curves
     )
-    where = f"{_norm(audited)} ε{' in 1/255' if scale == 255 else ''}"
+    where = f"{norm_text(str(audited))} ε{' in 1/255' if scale == 255 else ''}"
     alt = f"Accuracy in percent by {where}; audited: {budget_text(str(audited))}. {told}"
     return Drawing(wide=draw(False), narrow=draw(True), alt=alt)
 
@@ -118,17 +118,13 @@ def distance_curves(distances: Mapping[str, Sequence[float]], *, audited: Threat
         f"{budget_text(str(audited))}, {percent(1 - share(label, math.inf, below=True))} without any found."
         for label in ordered
     )
-    what = f"by the {_norm(audited)} distance of the nearest adversarial image found"
+    what = f"by the {norm_text(str(audited))} distance of the nearest adversarial image found"
     alt = f"Share of images, in percent, {what}. {told}"
     return Drawing(wide=draw(False), narrow=draw(True), alt=alt)
 
 
 def _size(narrow: bool, lines: int) -> tuple[float, float]:
     return (4.9, 3.2 + 0.2 * lines) if narrow else (11.0, 4.0)
-
-
-def _norm(threat: Threat) -> str:
-    return budget_text(str(threat)).split(" ")[0]
 
 
 def _unit(threat: Threat) -> tuple[float, str]:
@@ -138,7 +134,7 @@ def _unit(threat: Threat) -> tuple[float, str]:
             return 255.0, "largest change of a value, in 1/255"
         case L2():
             return 1.0, "L2 length of the change, pixel values in [0, 1]"
-    return 1.0, f"{_norm(threat)} size of the change, pixel values in [0, 1]"
+    return 1.0, f"{norm_text(str(threat))} size of the change, pixel values in [0, 1]"
 
 
 def _finite(eps: float) -> float:

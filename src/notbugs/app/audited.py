@@ -9,7 +9,7 @@ from notbugs.app.audit_curves import Curve, distance_curves, robust_accuracy_cur
 from notbugs.app.figures import Series
 from notbugs.app.pictures import adversarial_strips
 from notbugs.app.repeating import duration
-from notbugs.app.rows import budget_text, percent
+from notbugs.app.rows import budget_text, norm_text, percent
 from notbugs.app.svg import Drawing
 from notbugs.audits import AdversarialAudit, Proportion
 from notbugs.data.labeled import LabeledImages
@@ -71,7 +71,7 @@ def _findings(found: AdversarialAudit) -> list[str]:
         )
     middle = _median_distance(found)
     if middle is not None:
-        norm = budget_text(str(found.threat)).split(" ")[0]
+        norm = norm_text(str(found.threat))
         told.append(f"Half of the images it gets right get another answer within {norm} {middle:.3g}.")
     if not found.flags:
         told.append(

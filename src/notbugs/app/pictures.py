@@ -6,7 +6,7 @@ from typing import final
 
 import torch
 
-from notbugs.app.rows import SETS, budget_text
+from notbugs.app.rows import SETS, budget_text, norm_text
 from notbugs.data.labeled import LabeledImages, Origin
 from notbugs.data.planted import PlantedTruth, truth_of
 from notbugs.data.shards import read_origin, read_shard
@@ -103,7 +103,7 @@ def adversarial_strips(found: LabeledImages, originals: LabeledImages | None, th
         return shown
     source = originals.take(part.columns["index"].to(originals.labels.device)).to("cpu")
     scale, unit = (255, "/255") if isinstance(threat, Linf) else (1, "")
-    norm = budget_text(str(threat)).partition(" ")[0]
+    norm = norm_text(str(threat))
     sizes = [f"{norm} {scale * size:.3g}{unit}" for size in part.columns["distance"].tolist()]
     return [
         _strip("Original", "the images and their labels", source.images, labels),

@@ -165,8 +165,13 @@ def push_text(threat: str, studied: str) -> str:
 
 def budget_text(threat: str) -> str:
     """A threat for people: `l2:0.5` as `L2 ε = 0.5`."""
-    norm, _, eps = threat.partition(":")
-    return f"{ {'l1': 'L1', 'l2': 'L2', 'linf': 'L∞'}.get(norm, norm) } ε = {eps}"
+    return f"{norm_text(threat)} ε = {threat.partition(':')[2]}"
+
+
+def norm_text(threat: str) -> str:
+    """Its norm: `linf:8/255` as `L∞`."""
+    norm = threat.partition(":")[0]
+    return {"l1": "L1", "l2": "L2", "linf": "L∞"}.get(norm, norm)
 
 
 def attack_text(result: Mapping[str, Any]) -> str:

@@ -4,66 +4,60 @@ A Threat has one radius for all images; here each image has its own, and changes
 """
 
 import math
-from typing import Literal, get_args
 
 import torch
 
 from notbugs.errors import NotbugsError
 from notbugs.l1_ball import into_l1_balls
 from notbugs.tensors import Images, PerExample
-from notbugs.threats import Threat
+from notbugs.threats import L1, L2, Linf, Threat
 
-Norm = Literal["l1", "l2", "linf"]
-
-ORDERS: dict[Norm, float] = {"l1": 1, "l2": 2, "linf": math.inf}
-DUALS: dict[Norm, Norm] = {"l1": "linf", "l2": "l2", "linf": "l1"}
+ORDERS: dict[type[Threat], float] = {L1: 1, L2: 2, Linf: math.inf}
+"""The order p of each threat's norm."""
 
 
-def norm_of(threat: Threat) -> Norm:
-    """The norm that a threat is written with. Raises NotbugsError if it is none of l1, l2, linf.
+def order_of(threat: Threat) -> float:
+    """The order of a threat's norm. Raises NotbugsError if it is no ball of a norm.
 
-    >>> from notbugs.threats import Linf
-    >>> norm_of(Linf(8 / 255))
-    'linf'
+    >>> order_of(Linf(8 / 255))
+    inf
     """
-    name = str(threat).partition(":")[0]
-    for norm in get_args(Norm):
-        if name == norm:
-            return norm
-    raise NotbugsError(f"no norm ball for the threat {threat}; take one of {', '.join(get_args(Norm))}")
+    for kind, order in ORDERS.items():
+        if isinstance(threat, kind):
+            return order
+    raise NotbugsError(f"{threat} is no norm ball; take l1, l2 or linf")
 
 
-def sizes(changes: Images, norm: Norm) -> PerExample:
-    """The norm of every change.
+def unlimited(threat: Threat) -> Threat:
+    """The same norm without a limit: only the pixel box is left. Raises NotbugsError if there is no norm.
 
-    >>> sizes(torch.tensor([3.0, -4.0]).view(1, 1, 1, 2), "l1").item()
-    7.0
+    >>> unlimited(L2(0.5))
+    L2(eps=inf)
     """
-    return torch.linalg.vector_norm(changes.flatten(1), ord=ORDERS[norm], dim=1)
+    order_of(threat)
+    return type(threat)(math.inf)  # type: ignore[call-arg]
 
 
-def dual_sizes(gradients: Images, norm: Norm) -> PerExample:
-    """How much each linear objective rises per unit of the norm: l2 for l2, l1 for linf, linf for l1."""
-    return sizes(gradients, DUALS[norm])
+def into_balls(images: Images, centers: Images, radii: PerExample, threat: Threat) -> Images:
+    """Images inside the ball of radius radii[i] around centers[i], in the threat's norm, and inside the box.
 
-
-def into_balls(images: Images, centers: Images, radii: PerExample, norm: Norm) -> Images:
-    """Images inside the ball of radius radii[i] around centers[i], and inside the box; radii may be infinite.
+    Radii may be infinite; the threat's own eps plays no part.
 
     For l1 and linf the nearest ones in L2. For l2 the image is drawn to the centre and then clipped: at most as far
     away as its radius, and no dearer than that costs.
 
     >>> centers = torch.full((1, 1, 1, 2), 0.5)
-    >>> into_balls(centers + torch.tensor([0.4, 0.1]), centers, torch.tensor([0.25]), "l1").flatten().tolist()
+    >>> into_balls(centers + torch.tensor([0.4, 0.1]), centers, torch.tensor([0.25]), L1(1)).flatten().tolist()
     [0.75, 0.5]
     """
     wide = radii.view(-1, 1, 1, 1)
-    if norm == "linf":
-        return torch.minimum(torch.maximum(images, centers - wide), centers + wide).clamp_(0, 1)
-    if norm == "l1":
-        return into_l1_balls(images, centers, radii)
+    match threat:
+        case Linf():
+            return torch.minimum(torch.maximum(images, centers - wide), centers + wide).clamp_(0, 1)
+        case L1():
+            return into_l1_balls(images, centers, radii)
     changes = images - centers
-    length = sizes(changes, norm).clamp_min(torch.finfo(changes.dtype).tiny)
+    length = threat.size(images, centers).clamp_min(torch.finfo(changes.dtype).tiny)
     return torch.addcmul(centers, changes, (radii / length).clamp_max(1).view(-1, 1, 1, 1)).clamp_(0, 1)
 
 
@@ -74,4 +68,4 @@ def unless_too_far(found: Images, images: Images, threat: Threat) -> Images:
     return found
 
 
-__all__ = ["ORDERS", "Norm", "dual_sizes", "into_balls", "norm_of", "sizes", "unless_too_far"]
+__all__ = ["ORDERS", "into_balls", "order_of", "unless_too_far", "unlimited"]

@@ -7,12 +7,12 @@ from typing import final
 import torch
 
 from notbugs.attacks.ascent import input_gradients
-from notbugs.attacks.balls import norm_of, sizes, unless_too_far
+from notbugs.attacks.balls import unless_too_far
 from notbugs.attacks.objectives import LabelObjective, margin
 from notbugs.errors import NotbugsError, SearchMetNaNError, require_positive
 from notbugs.models.frozen import frozen
 from notbugs.tensors import Classifier, Images, Labels, PerExample
-from notbugs.threats import Threat
+from notbugs.threats import L2, Threat
 
 INSIDE = 1 - 1e-6
 """Pixels are drawn this much towards the middle: the ends of the box are infinitely far away in w."""
@@ -62,7 +62,7 @@ class CarliniWagner:
             )
         require_positive("learning_rate", self.learning_rate)
         require_positive("first_c", self.first_c)
-        if norm_of(self.threat) != "l2":
+        if not isinstance(self.threat, L2):
             raise NotbugsError(f"CarliniWagner minimises l2, got the threat {self.threat}; take L2 or FMN")
 
     def __str__(self) -> str:
@@ -109,7 +109,7 @@ class CarliniWagner:
             shown = ((tanh + 1) / 2).requires_grad_()
             with torch.set_grad_enabled(step < self.steps):
                 values, fooled = objective.values_and_finished(shown)
-            size = sizes(shown.detach() - search.centers, "l2")
+            size = self.threat.size(shown.detach(), search.centers)
             better = (fooled & (size < nearest[search.rows])).nonzero()[:, 0]
             its = search.rows[better]
             found[its], nearest[its] = shown.detach()[better], size[better]

@@ -5,13 +5,14 @@ linearised at the present point, point and image are projected on it inside the 
 the next point.
 """
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, final
 
 import torch
 
 from notbugs.attacks.ascent import input_gradients
-from notbugs.attacks.balls import ORDERS, norm_of
+from notbugs.attacks.balls import order_of
 from notbugs.attacks.hyperplane import shortest_change
 from notbugs.attacks.objectives import margin, others_ranked
 from notbugs.errors import NotbugsError, SearchMetNaNError
@@ -66,11 +67,15 @@ class FAB:
     restarts: int = 1
 
     def __post_init__(self) -> None:
-        norm_of(self.threat)
+        order_of(self.threat)
         if self.steps < 1 or self.targets < 1 or self.restarts < 1:
             raise NotbugsError(
                 "FAB needs steps >= 1, targets >= 1 and restarts >= 1, "
                 f"got {self.steps}, {self.targets} and {self.restarts}"
+            )
+        if self.restarts > 1 and not math.isfinite(self.threat.eps):
+            raise NotbugsError(
+                "FAB restarts at random within half of eps: with restarts give it a finite one"
             )
 
     def __str__(self) -> str:
@@ -128,8 +133,8 @@ class FAB:
     def _off_the_boundary(
         self, model: Classifier, centers: Images, found: Images, labels: Labels, sizes: PerExample
     ) -> Images:
-        """Farther from the centre, within the threat, where the margin is larger there: on the boundary itself the
-        rounding of bfloat16 decides what a model answers."""
+        """Farther from the centre, within the threat, where the margin is larger there: on the boundary itself
+        rounding decides what a model answers, and a folded one rounds otherwise."""
         farther = ((1 - 1e-6) * self.threat.eps / sizes).clamp_max(PUSH)[:, None, None, None]
         pushed = torch.lerp(centers, found, farther).clamp_(0, 1)
         with frozen(model):
@@ -152,7 +157,7 @@ class FAB:
         found, sizes = centers.clone(), centers.new_full((len(centers),), NOTHING)
         for _ in range(self.steps):
             gaps, normals = _boundary(model, points, labels, targets)
-            points = _step(points, centers, gaps, normals, ORDERS[norm_of(self.threat)])
+            points = _step(points, centers, gaps, normals, order_of(self.threat))
             fooled = _logits(model, points).argmax(1) != labels
             lengths = self.threat.size(points, centers)
             nearer = (fooled & (lengths < sizes[active])).nonzero()[:, 0]

@@ -7,12 +7,13 @@ from typing import final
 import torch
 
 from notbugs.attacks.ascent import input_gradients
-from notbugs.attacks.balls import Norm, dual_sizes, into_balls, norm_of, sizes, unless_too_far
+from notbugs.attacks.balls import into_balls, order_of, unless_too_far
 from notbugs.attacks.objectives import LabelObjective, margin
 from notbugs.errors import NotbugsError, SearchMetNaNError, require_positive
 from notbugs.models.frozen import frozen
 from notbugs.tensors import Classifier, Images, Labels
-from notbugs.threats import L2, Threat
+from notbugs.theory import dual_norm
+from notbugs.threats import L2, Linf, Threat
 
 LONGEST = 3.0
 """L2 length that no step exceeds: the linearised margin may put the boundary far outside the box."""
@@ -61,7 +62,7 @@ class FMN:
             raise NotbugsError(
                 f"shrink is a factor of the radius and lies between 0 and 1, got {self.shrink}"
             )
-        norm_of(self.threat)
+        order_of(self.threat)
 
     def __str__(self) -> str:
         return f"fmn:{self.threat}:{self.steps}"
@@ -71,16 +72,18 @@ class FMN:
     ) -> Images:
         """The nearest images found that are not taken for `labels`, where they lie in the threat."""
         with frozen(model):
-            found = self._nearest(model, images, labels, norm_of(self.threat))
+            found = self._nearest(model, images, labels)
         return unless_too_far(found, images, self.threat)
 
-    def _nearest(self, model: Classifier, images: Images, labels: Labels, norm: Norm) -> Images:
+    def _nearest(self, model: Classifier, images: Images, labels: Labels) -> Images:
         objective = LabelObjective(model, labels, margin)
         found, current, centers = images.clone(), images.detach(), images.detach()
         rows = torch.arange(len(images), device=images.device)
         nearest = torch.full((len(images),), torch.inf, device=images.device, dtype=images.dtype)
         radii = nearest
-        wide = math.sqrt(math.prod(images.shape[1:])) if norm == "linf" else 1.0  # L2 radius over radius
+        wide = (
+            math.sqrt(math.prod(images.shape[1:])) if isinstance(self.threat, Linf) else 1.0
+        )  # L2 radius over radius
         for step in range(self.steps + 1):
             climbing = step < self.steps
             with torch.set_grad_enabled(climbing):
@@ -96,13 +99,13 @@ class FMN:
                 objective = objective.take(going)
                 if len(going) == 0:
                     return found
-            size = sizes(current - centers, norm)
+            size = self.threat.size(current, centers)
             better = (fooled & (size < nearest)).nonzero()[:, 0]
             found[rows[better]], nearest[better] = current[better], size[better]
             if not climbing:
                 break
             shrink = self._annealed(self.shrink, 1e-3, step)
-            reach = gaps / dual_sizes(gradients, norm).clamp_min(torch.finfo(gaps.dtype).tiny)
+            reach = gaps / dual_norm(gradients, self.threat).clamp_min(torch.finfo(gaps.dtype).tiny)
             # Two logits may be equal over some way, in bfloat16 above all: the floor rises until that is left behind.
             first = (size + reach).clamp_min(FLOOR * 1.5 ** min(step, 100))
             radii = torch.where(
@@ -112,7 +115,7 @@ class FMN:
             )
             length = (self._annealed(1, 0.01, step) * self.step_size * wide * radii).clamp_max(LONGEST)
             current = current + length.view(-1, 1, 1, 1) * L2(math.inf).ascent_direction(gradients)
-            current = into_balls(current, centers, radii, norm)
+            current = into_balls(current, centers, radii, self.threat)
         if not bool(current.isfinite().all() & ~gaps.isnan().any()):
             raise SearchMetNaNError
         return found

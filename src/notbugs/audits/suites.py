@@ -1,11 +1,9 @@
 """Which attacks make an audit: named lists, cheap attacks first."""
 
-import math
-
 from notbugs.attacks import APGD, FAB, FMN, PGD, APGDTargeted, Attack, Square
-from notbugs.attacks.balls import norm_of
-from notbugs.errors import unknown
-from notbugs.threats import L1, THREATS, Threat
+from notbugs.attacks.balls import unlimited
+from notbugs.errors import NotbugsError, unknown
+from notbugs.threats import L1, Threat
 
 SUITES = ("quick", "fast", "standard")
 
@@ -21,10 +19,16 @@ def suite_attacks(name: str, threat: Threat, *, classes: int) -> tuple[Attack, .
       fells nearly all that anything fells, first in short searches, then in longer ones. Within 0.2 points of
       `standard` on the models it was tried on, at a twentieth of AutoAttack's time (docs/audits.md).
 
-    Raises NotbugsError for another name.
+    Raises NotbugsError for another name, and for less than two classes.
+
+    >>> from notbugs.threats import L2
+    >>> [str(attack) for attack in suite_attacks("fast", L2(0.5), classes=10)]
+    ['apgd:l2:0.5:10', 'apgd-targeted-3:l2:0.5:25', 'apgd-targeted-2:l2:0.5:50']
     """
     if name not in SUITES:
         raise unknown("suite", name, SUITES)
+    if classes < 2:
+        raise NotbugsError(f"an attack needs a wrong class to reach: two classes at least, got {classes}")
     targets = min(9, classes - 1)
     if name == "quick":
         return default_attacks(threat)
@@ -53,5 +57,12 @@ def default_attacks(threat: Threat, *, steps: int = 20) -> tuple[PGD, ...]:
 
 
 def nearest_attack(threat: Threat, *, steps: int = 100) -> FMN:
-    """The attack that looks for the nearest adversarial image in the norm of `threat`, however far."""
-    return FMN(threat=THREATS[norm_of(threat)](math.inf), steps=steps)  # type: ignore[call-arg]
+    """The attack that looks for the nearest adversarial image in the norm of `threat`, however far.
+
+    Raises NotbugsError for a threat that is no norm ball.
+
+    >>> from notbugs.threats import Linf
+    >>> str(nearest_attack(Linf(8 / 255)))
+    'fmn:linf:inf:100'
+    """
+    return FMN(threat=unlimited(threat), steps=steps)
