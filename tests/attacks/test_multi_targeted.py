@@ -82,4 +82,4 @@ def test_wrong_options_are_refused(options, message):
 
 
 def test_its_name():
-    assert str(MultiTargeted(threat=L2(0.5), steps=20, step_size=0.1)) == "multi-targeted:l2:0.5:20x9"
+    assert str(MultiTargeted(threat=L2(0.5), steps=20, step_size=0.1)) == "multi-targeted-9:l2:0.5:20"

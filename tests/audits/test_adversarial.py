@@ -6,7 +6,15 @@ import pytest
 import torch
 
 from notbugs.attacks import PGD
-from notbugs.audits import audit, default_attacks, nearest_attack, suite_attacks
+from notbugs.audits import (
+    audit,
+    cascade,
+    default_attacks,
+    nearest_attack,
+    predictions,
+    suite_attacks,
+    views_of,
+)
 from notbugs.data import LabeledImages
 from notbugs.data.planted import PlantedTruth, planted
 from notbugs.errors import NotbugsError
@@ -150,3 +158,50 @@ def test_the_nearest_adversarial_images_of_a_linear_model(data: LabeledImages) -
     assert audited.attacks[-1].startswith("fmn")
     with pytest.raises(NotbugsError, match="nearest"):
         audit(classifier, data, threat=L2(0.1)).accuracy_at(0.1)
+
+
+def test_a_search_that_meets_nan_fells_nothing_and_is_told(
+    data: LabeledImages, trained: ImageClassifier
+) -> None:
+    def rooted(images: torch.Tensor) -> torch.Tensor:
+        nothing = (images - images.detach()).square().flatten(1).sum(1, keepdim=True)
+        return trained(images) + nothing.sqrt()  # the root of 0 has gradient NaN
+
+    found = audit(rooted, data.first(40), threat=L2(0.5), attacks="quick")
+    assert found.robust == found.clean
+    assert found.found.columns["met_nan"].sum() == found.clean.count
+    assert "nan_gradients" in [flag.name for flag in found.flags]
+
+
+def test_an_answer_that_is_not_a_number_is_no_class(data: LabeledImages, trained: ImageClassifier) -> None:
+    bright = data.images.mean((1, 2, 3)) > data.images.mean()
+
+    def blind(images: torch.Tensor) -> torch.Tensor:
+        mean = images.mean((1, 2, 3))[:, None]
+        return torch.where(mean > data.images.mean(), torch.nan, trained(images))
+
+    predicted = predictions(blind, data.images)
+    assert torch.equal(predicted == -1, bright)
+
+    @dataclass(frozen=True)
+    class Brighten:
+        threat: L2
+
+        def __call__(self, model, images, labels, *, generator):
+            return (images + 0.1).clamp(0, 1)
+
+    found = audit(blind, data, threat=L2(10.0), attacks=[Brighten(L2(10.0))], sanity=False)
+    assert found.clean.count == int(((predicted == data.labels) & ~bright).sum())
+    assert found.felled[0] < found.clean.count  # what it answers NaN to has not fallen
+
+
+def test_the_number_of_threads_decides_nothing(data: LabeledImages, trained: ImageClassifier) -> None:
+    views = views_of(trained, data.images.device, precision="float32")
+    everything = torch.ones(len(data), dtype=torch.bool)
+    attacks = default_attacks(L2(0.07), steps=5)
+    one, three = (
+        cascade(replace(views, threads=threads), data, everything, threat=L2(0.07), attacks=attacks, seed=0)
+        for threads in (1, 3)
+    )
+    assert torch.equal(one.fell_to, three.fell_to)
+    assert torch.equal(one.images, three.images)

@@ -38,7 +38,7 @@ class MultiTargeted:
     >>> images, labels = torch.tensor([0.9, 0.8, 0.1]).view(1, 1, 1, 3), torch.tensor([0])
     >>> attack = MultiTargeted(threat=L2(0.1), steps=10, step_size=0.02, targets=2)
     >>> str(attack), model(attack(model, images, labels, generator=torch.Generator())).argmax(1).item()
-    ('multi-targeted:l2:0.1:10x2', 1)
+    ('multi-targeted-2:l2:0.1:10', 1)
     """
 
     threat: Threat
@@ -55,7 +55,7 @@ class MultiTargeted:
         require_positive("step_size", self.step_size)
 
     def __str__(self) -> str:
-        return f"multi-targeted:{self.threat}:{self.steps}x{self.targets}"
+        return f"multi-targeted-{self.targets}:{self.threat}:{self.steps}"
 
     def __call__(
         self, model: Classifier, images: Images, labels: Labels, *, generator: torch.Generator

@@ -129,7 +129,8 @@ class NES:
             raise unknown("loss", self.loss, LOSSES)
 
     def __str__(self) -> str:
-        kind = ("-targeted" if self.targeted else "") + ("-margin" if self.loss == "margin" else "")
+        loss = "" if self.loss == "cross_entropy" else f"-{self.loss}"
+        kind = ("-targeted" if self.targeted else "") + loss
         return f"nes{kind}:{self.threat}:{self.steps}x{self.samples}"
 
     def __call__(

@@ -131,7 +131,9 @@ class LabelObjective:
 @final
 @dataclass(frozen=True)
 class TargetedObjective:
-    """Miss the labels by way of one wrong class each: raise `targets` above `labels`.
+    """Miss the labels by way of one wrong class each: raise `targets` above `labels`, which are the true ones.
+
+    (A `LabelObjective` with targeted=True knows no true labels: there, only reaching the target counts.)
 
     An image is finished when it is classified as anything but its label, whether that is its target or not.
 

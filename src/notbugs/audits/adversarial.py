@@ -30,7 +30,7 @@ class AdversarialAudit:
 
     `found` holds the worst image found for every image of the data (itself where nothing felled it) and the columns
     `fell_to` (number of the attack that felled it first; -1: it stands; -2: it was wrong before any attack),
-    `predicted` (on the image found), `distance` (from the original, in the threat's norm; 0 if nothing felled it)
+    `predicted` (on the image found), `distance` (from the original, in the threat's norm; 0 if nothing felled it),
     `met_nan` (an attack could not go on near it)
     and, where an attack was asked for the nearest adversarial images, `nearest`: how far the nearest one found lies
     (0: wrong before; inf: none found). `flags` are reasons to distrust the numbers.
@@ -142,7 +142,7 @@ def audit(
 
     >>> from notbugs import L2, build, load
     >>> digits = load("digits", split="test").first(20)
-    >>> found = audit(build("convnet-8-8-8-8", classes=10, seed=0), digits, threat=L2(0.5))
+    >>> found = audit(build("convnet-8-8-8-8", classes=10, seed=0), digits, threat=L2(0.5), attacks="quick")
     >>> found.robust_accuracy <= found.clean_accuracy, found.attacks
     (True, ('pgd:l2:0.5:20', 'pgd-margin:l2:0.5:20'))
     """
@@ -154,15 +154,21 @@ def audit(
     views = views_of(model, data.images.device, precision=precision)
     with frozen(model):
         right = predictions(model, data.images) == data.labels
+        begun = int(right.sum())
+        total = begun * (len(attacks) + (nearest is not None))
+
+        def after(others: int) -> Progress:
+            return lambda done, _, note: progress(begun * others + done, total, note)
+
         done = cascade(
             views, data, right, threat=threat, attacks=attacks, seed=seed, batch_size=batch_size,
-            progress=progress,
+            progress=after(0),
         )  # fmt: skip
         columns = {"index": torch.arange(len(data), device=data.labels.device)}
         if nearest is not None:
             done, columns["nearest"] = with_nearest(
                 views, data, done, threat=threat, attack=nearest, number=len(attacks), seed=seed,
-                batch_size=batch_size, progress=progress,
+                batch_size=batch_size, progress=after(len(attacks)),
             )  # fmt: skip
             attacks = [*attacks, nearest]
         columns |= {
