@@ -47,8 +47,8 @@ def into_balls(images: Images, centers: Images, radii: PerExample, threat: Threa
     away as its radius, and no dearer than that costs.
 
     >>> centers = torch.full((1, 1, 1, 2), 0.5)
-    >>> into_balls(centers + torch.tensor([0.4, 0.1]), centers, torch.tensor([0.25]), L1(1)).flatten().tolist()
-    [0.75, 0.5]
+    >>> into_balls(centers + torch.tensor([0.4, 0.1]), centers, torch.tensor([0.25]), L1(1)).flatten()
+    tensor([0.7500, 0.5000])
     """
     wide = radii.view(-1, 1, 1, 1)
     match threat:
