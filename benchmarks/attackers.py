@@ -14,6 +14,8 @@ from torch import nn
 from torch.nn import functional
 
 if TYPE_CHECKING:
+    from art.estimators.classification import PyTorchClassifier
+
     from notbugs.attacks import Attack
     from notbugs.data import LabeledImages
 
@@ -121,12 +123,11 @@ def torchattacks(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, t
     return torch.cat([attack(x, y) for x, y in _batches(images, labels, task)])
 
 
-def art(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, task: Task) -> torch.Tensor:
-    """art.attacks.evasion.ProjectedGradientDescentPyTorch; it splits into batches itself."""
-    from art.attacks.evasion import ProjectedGradientDescentPyTorch
+def art_classifier(model: nn.Module, images: torch.Tensor) -> "PyTorchClassifier":
+    """The model as adversarial-robustness-toolbox takes it."""
     from art.estimators.classification import PyTorchClassifier
 
-    classifier = PyTorchClassifier(
+    return PyTorchClassifier(
         model,
         loss=nn.CrossEntropyLoss(),
         input_shape=tuple(images.shape[1:]),
@@ -134,6 +135,13 @@ def art(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, task: Task
         clip_values=(0.0, 1.0),
         device_type="gpu" if images.is_cuda else "cpu",
     )
+
+
+def art(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, task: Task) -> torch.Tensor:
+    """art.attacks.evasion.ProjectedGradientDescentPyTorch; it splits into batches itself."""
+    from art.attacks.evasion import ProjectedGradientDescentPyTorch
+
+    classifier = art_classifier(model, images)
     attack = ProjectedGradientDescentPyTorch(
         classifier,
         norm=2,

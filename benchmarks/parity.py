@@ -5,7 +5,6 @@ here, in float32, whoever found it.
 """
 
 import argparse
-import shlex
 import sys
 from pathlib import Path
 from statistics import median
@@ -17,9 +16,9 @@ import torch
 from benchmarks.attackers import Task
 from benchmarks.auditors import AUDITORS, COUNTED
 from benchmarks.contest import Contender, prepare_job, rates
-from benchmarks.environments import PEERS, SCRATCH, prepare, version_of
+from benchmarks.environments import PEERS, SCRATCH, prepare
 from benchmarks.judge import verdict
-from benchmarks.run import machine, without_paths, write
+from benchmarks.run import about, write
 from benchmarks.show import show_parity
 from benchmarks.singles import SINGLES
 from benchmarks.subjects import ATTACKS, Subject
@@ -50,20 +49,8 @@ def main() -> None:
         seed=options.seed,
         epochs=options.epochs,
     )
-    result: dict[str, Any] = {
-        "schema": 1,
-        "command": "python -m benchmarks.parity " + shlex.join(without_paths(sys.argv[1:])),
-        "machine": machine(options.device),
-        "torch": torch.__version__,
-        "threads": options.threads,
-        "seed": options.seed,
-        "source": options.source,
-        "arch": options.arch,
-        "versions": {peer: version_of(peer) for peer in PEERS if peer not in absent},
-        "absent": absent,
-        "audits": {},
-        "singles": {},
-    }
+    present = [peer for peer in PEERS if peer not in absent]
+    result = {**about("parity", options, present, absent), "audits": {}, "singles": {}}
     for kind in options.models:
         contenders = [name for name in AUDITORS if name not in absent]
         task = Task(
@@ -132,8 +119,8 @@ def contest(
             "told": _told(directory / f"{what}-{name}.log"),
         }
     clean = float((predictions(model, test.images) == test.labels).float().mean())
-    about = {"n": len(test), "batch": options.batch, "clean_accuracy": clean, "threat": str(threat)}
-    return {**about, "task": vars(task), "contenders": rows}
+    tested = {"n": len(test), "batch": options.batch, "clean_accuracy": clean, "threat": str(threat)}
+    return {**tested, "task": vars(task), "contenders": rows}
 
 
 def _median_distance(

@@ -38,19 +38,7 @@ def main() -> None:
     except NotbugsError as error:
         print(f"{error}; falling back to planted images", file=sys.stderr)
         subject = Subject(source="planted", root=None, arch=options.arch, seed=options.seed)
-    result: dict[str, Any] = {
-        "schema": 1,
-        "command": "python -m benchmarks.run " + shlex.join(without_paths(sys.argv[1:])),
-        "machine": machine(options.device),
-        "torch": torch.__version__,
-        "threads": options.threads,
-        "seed": options.seed,
-        "source": subject.source,
-        "arch": options.arch,
-        "versions": {peer: version_of(peer) for peer in contenders if peer in PEERS},
-        "absent": absent,
-        "attack": {},
-    }
+    result = {**about("run", options, contenders, absent), "source": subject.source, "attack": {}}
     for kind in options.models:
         result["attack"][kind] = attack_contest(subject, kind, contenders, options)
         write(options.out, result)
@@ -58,6 +46,24 @@ def main() -> None:
         result["training"] = training_contest(subject, contenders, options)
         write(options.out, result)
     show(result)
+
+
+def about(
+    name: str, options: argparse.Namespace, contenders: Sequence[str], absent: dict[str, str]
+) -> dict[str, Any]:
+    """What a result depends on: command, machine, versions, seed."""
+    return {
+        "schema": 1,
+        "command": f"python -m benchmarks.{name} " + shlex.join(without_paths(sys.argv[1:])),
+        "machine": machine(options.device),
+        "torch": torch.__version__,
+        "threads": options.threads,
+        "seed": options.seed,
+        "source": options.source,
+        "arch": options.arch,
+        "versions": {peer: version_of(peer) for peer in contenders if peer in PEERS},
+        "absent": absent,
+    }
 
 
 def arguments() -> argparse.Namespace:
@@ -119,8 +125,8 @@ def attack_contest(
         counted = verdict(model, test.images, test.labels, found, L2(EPS))
         rows[contender.name] = {**rates(contender.turns, len(test)), **counted}
     clean = float((predictions(model, test.images) == test.labels).float().mean())
-    about = {"n": len(test), "batch": options.batch, "repeats": options.repeats, "clean_accuracy": clean}
-    return {**about, "task": vars(task), "contenders": rows}
+    tested = {"n": len(test), "batch": options.batch, "repeats": options.repeats, "clean_accuracy": clean}
+    return {**tested, "task": vars(task), "contenders": rows}
 
 
 def training_contest(
@@ -158,14 +164,14 @@ def training_contest(
             "robust_accuracy": counted["robust_accuracy"],
             "robust_interval": counted["robust_interval"],
         }
-    about = {
+    tested = {
         "n": len(test),
         "batch": options.batch,
         "batches": options.train_batches,
         "not_counted": SLICE,
         "start": "standard",
     }
-    return {**about, "task": vars(task), "judged_by": vars(judged), "contenders": rows}
+    return {**tested, "task": vars(task), "judged_by": vars(judged), "contenders": rows}
 
 
 def machine(device: str) -> dict[str, Any]:

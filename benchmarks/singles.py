@@ -9,7 +9,7 @@ import math
 import torch
 from torch import nn
 
-from benchmarks.attackers import Attacker, Task, as_audits_do
+from benchmarks.attackers import Attacker, Task, art_classifier, as_audits_do
 
 
 def _ours(make) -> Attacker:
@@ -55,16 +55,8 @@ def _foolbox(name: str, **options) -> Attacker:
 def _art(name: str, **options) -> Attacker:
     def call(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, task: Task) -> torch.Tensor:
         from art.attacks import evasion
-        from art.estimators.classification import PyTorchClassifier
 
-        classifier = PyTorchClassifier(
-            model,
-            loss=nn.CrossEntropyLoss(),
-            input_shape=tuple(images.shape[1:]),
-            nb_classes=model.spec.classes,
-            clip_values=(0.0, 1.0),
-            device_type="gpu" if images.is_cuda else "cpu",
-        )
+        classifier = art_classifier(model, images)
         attack = getattr(evasion, name)(
             classifier,
             max_iter=task.steps,
