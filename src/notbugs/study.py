@@ -179,7 +179,7 @@ class Stages:
     def model(self, name: str) -> Run:
         """The trained teacher or student `name`."""
         study, spec = self.study, model_spec(self.study.arch, self.data)
-        validation = self.test.first(study.tested)
+        validation = self.test.part(study.tested)
         if name in study.teachers:
             return train_job(
                 self._job(f"train {name}", name),

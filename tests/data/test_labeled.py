@@ -59,3 +59,13 @@ def test_images_of_another_kind_are_refused(images):
 def test_labels_of_another_kind_are_refused():
     with pytest.raises(NotbugsError, match=r"labels\.long\(\)"):
         labeled(torch.zeros(2, 3, 4, 4), torch.tensor([0.0, 1.0]))
+
+
+def test_a_part_of_images_that_lie_class_by_class_has_every_class():
+    images, labels = torch.zeros(30, 3, 4, 4), torch.arange(30) // 15
+    number = torch.arange(30)
+    by_class = labeled(images, labels, number=number)
+    assert by_class.part(6).columns["number"].tolist() == [0, 5, 10, 15, 20, 25]
+    assert by_class.part(30) is by_class
+    mixed = by_class.take(torch.arange(30).roll(1))
+    assert torch.equal(mixed.part(6).columns["number"], mixed.columns["number"][:6])

@@ -29,7 +29,9 @@ def audit(
             "standard: the attacks and budgets of AutoAttack."
         ),
     ] = "fast",
-    n: Annotated[int, Parameter(help="At most so many images, from the front.")] = 1000,
+    n: Annotated[
+        int, Parameter(help="At most so many: the first, or evenly spread where they lie class by class.")
+    ] = 1000,
     norms: Annotated[
         bool, Parameter(help="Also look for the nearest adversarial image of each: accuracy at every eps.")
     ] = True,
@@ -53,7 +55,7 @@ def audit(
     require_positive("n", n)
     budget = parse_threat(threat)
     classifier = find_classifier(model, device=device_of(common))
-    images = load_images(data, data_root, common, split=split).first(n)
+    images = load_images(data, data_root, common, split=split).part(n)
     with watching(quiet=common.quiet) as watch:
         run = audit_job(
             job_of(common, watch("audit")),

@@ -69,7 +69,7 @@ def reload_originals(run: Run, data_root: Path | None = None) -> LabeledImages |
     splits = ("test", "train") if config.get("command") == "audit" else ("train",)
     for split, seed in product(splits, dict.fromkeys((config.get("seed", 0), 0))):
         try:
-            found = load(source, split=split, root=data_root, seed=seed).first(config.get("n", sys.maxsize))
+            found = load(source, split=split, root=data_root, seed=seed).part(config.get("n", sys.maxsize))
         except NotbugsError:
             return None
         if found.digest == data.get("digest"):

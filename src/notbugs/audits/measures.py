@@ -34,7 +34,7 @@ def measure(
     precision: str = "auto",
     progress: Progress = silent,
 ) -> dict[str, Proportion]:
-    """Accuracies by measure: `clean`, one per budget (rising; on the first `tested` images), `relabelled` (on labels
+    """Accuracies by measure: `clean`, one per budget (rising; on `tested` images), `relabelled` (on labels
     y + 1) and, on planted data, `follows_robust` and `follows_nonrobust`.
 
     With a `suite` also one more per budget (`audit_name`): what stands after its attacks as well. Raises
@@ -43,7 +43,7 @@ def measure(
     predicted = predictions(model, test.images)
     n = len(test)
     values = {"clean": Proportion(int((predicted == test.labels).sum()), n)}
-    part = test.first(tested)
+    part = test.part(tested)
 
     def left(standing: Mask, threat: Threat, attacks: Sequence[Attack]) -> Mask:
         return cascade(
@@ -52,7 +52,7 @@ def measure(
 
     views = views_of(model, test.images.device, precision=precision)
 
-    standing = audited = predicted[: len(part)] == part.labels
+    standing = audited = predictions(model, part.images) == part.labels
     # In rising order: what falls within eps / 2 has fallen within eps.
     for threat in budgets:
         standing = left(standing, threat, default_attacks(threat, steps=attack_steps))
