@@ -63,7 +63,8 @@ def test_it_is_found_again(run: Run, model: Path, notbugs: Callable) -> None:
     assert json.loads(again.out) == run.result
     assert {path: path.stat().st_mtime_ns for path in files} == files
     told = notbugs("audit", model, *ASKED, "--out", run.path.parent)
-    assert "robust_accuracy" in told.out
+    assert f"{100 * run.result['metrics']['robust_accuracy']:.1f}" in told.out
+    assert "felled by pgd:l2:0.08:20" in told.out
     assert told.out.splitlines()[-1] == str(run.report)
 
 

@@ -104,10 +104,11 @@ def show(run: "Run", common: Common) -> None:
         return
     from rich.console import Console
 
-    from notbugs.app.table import metrics_table, study_table
+    from notbugs.app.table import audit_table, metrics_table, study_table
 
     console = Console()
-    console.print(study_table(result) if result["command"] == "study" else metrics_table(result))
+    tables = {"study": study_table, "audit": audit_table}
+    console.print(tables.get(result["command"], metrics_table)(result))
     for flag in result["flags"]:
         console.print(f"[bold]beware[/bold] {flag['of']}: {flag['reason']}")
     console.print(f"{run.report}", soft_wrap=True)

@@ -70,6 +70,27 @@ def _notes(result: Mapping[str, Any]) -> str:
     return "\n" + "\n".join(notes)
 
 
+def audit_table(result: Mapping[str, Any]) -> Table:
+    """Clean and robust accuracy, and what each attack felled; the classes are in the report."""
+    threat, n = result["config"]["threat"], result["metrics"]["n"]
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.add_column(f"n = {n}")
+    table.add_column("images", justify="right")
+    table.add_column("%", justify="right")
+    table.add_column("95 % interval", justify="right")
+
+    def add(name: str, key: str) -> None:
+        low, high = result["intervals"][key]
+        count, value = result["counts"][key][0], percent(result["metrics"][key])
+        table.add_row(name, str(count), Text(value, style="bold"), f"{percent(low)} to {percent(high)}")
+
+    add("right as they are", "clean_accuracy")
+    for attack, count in result["felled"]:
+        table.add_row(Text(f"felled by {attack}", style="dim"), f"-{count}", "", "")
+    add(f"robust at {threat}", "robust_accuracy")
+    return table
+
+
 def metrics_table(result: Mapping[str, Any]) -> Table:
     """Any other result: one metric a row."""
     intervals = result.get("intervals", {})
@@ -97,4 +118,4 @@ def _cell_text(cell: Cell) -> Text:
     return text
 
 
-__all__ = ["metrics_table", "study_table"]
+__all__ = ["audit_table", "metrics_table", "study_table"]
