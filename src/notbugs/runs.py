@@ -155,6 +155,16 @@ def find_classifier(named: str, *, device: torch.device | str = "cpu") -> Classi
     return found.to(device).eval() if isinstance(found, nn.Module) else found
 
 
+def source_digest(named: str) -> str:
+    """What the code of `package.module:factory` is known by: its file's content. Empty for a model with a file.
+
+    A function has no weights to be told apart by: after an edit the same name is another model.
+    """
+    module, _, _ = named.rpartition(":")
+    file = getattr(sys.modules.get(module), "__file__", None)
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else ""
+
+
 def _made_by(module: str, factory: str) -> Classifier:
     """What `factory` of `module` returns; the current directory is looked in first, as `python` would."""
     sys.path.insert(0, "")
@@ -236,4 +246,12 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-__all__ = ["Run", "load_classifier", "open_run", "provenance"]
+__all__ = [
+    "Clock",
+    "Run",
+    "find_classifier",
+    "load_classifier",
+    "open_run",
+    "provenance",
+    "source_digest",
+]

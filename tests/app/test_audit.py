@@ -1,7 +1,10 @@
 """`notbugs audit` to its end: the number, the images behind it, the page, and its repetition after a kill."""
 
+import importlib
 import json
 import re
+import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -132,6 +135,34 @@ def test_any_function_can_be_audited(
         assert metrics["robust_accuracy"] == metrics["clean_accuracy"] * accuracy
 
 
+def test_after_an_edit_the_same_name_is_another_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, notbugs: Callable
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = (
+        "audit",
+        "edited:filter",
+        "--data",
+        "planted",
+        "--suite",
+        "quick",
+        "--n",
+        "30",
+        "--no-norms",
+        "--json",
+    )
+    found = []
+    for feature in ("nonrobust", "robust", "robust"):
+        Path("edited.py").write_text(FACTORY.format(feature=feature))
+        found.append(json.loads(notbugs(*asked).out)["metrics"])
+        sys.modules.pop("edited")
+        importlib.invalidate_caches()
+        shutil.rmtree("__pycache__", ignore_errors=True)
+    assert found[0]["robust_accuracy"] < found[1]["robust_accuracy"]
+    assert found[1] == found[2]
+    assert len(list(Path("runs").iterdir())) == 2
+
+
 def test_reasons_to_distrust_come_with_the_number(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, notbugs: Callable
 ) -> None:
@@ -155,8 +186,6 @@ def test_only_an_audit_is_read_as_one(tmp_path: Path) -> None:
 
 
 def test_without_the_originals_the_page_has_fewer_rows(run: Run, tmp_path: Path) -> None:
-    import shutil
-
     shutil.copytree(run.path, tmp_path / "run")
     copied = Run(tmp_path / "run")
     config = json.loads((copied.path / "config.json").read_text())

@@ -48,7 +48,7 @@ def audit(
     from notbugs.audits import nearest_attack, suite_attacks
     from notbugs.errors import require_positive
     from notbugs.jobs import audit_job
-    from notbugs.runs import find_classifier
+    from notbugs.runs import find_classifier, source_digest
     from notbugs.threats import parse_threat
 
     settle(common)
@@ -63,6 +63,7 @@ def audit(
             classifier,
             images,
             named=model,
+            source=source_digest(model),
             threat=budget,
             attacks=suite_attacks(suite, budget, classes=images.classes),
             nearest=nearest_attack(budget) if norms else None,

@@ -33,6 +33,7 @@ def audit_job(
     data: LabeledImages,
     *,
     named: str,
+    source: str = "",
     threat: Threat,
     attacks: Sequence[Attack],
     nearest: Attack | None = None,
@@ -43,13 +44,15 @@ def audit_job(
     Each shard has a seed of its own, so that the starts of searches are not those of `audit` on all images at once.
     Raises NotbugsError for a threat without a text that says it, as a Spatial one.
 
-    `named` is what the model is called, and its identity where it is a function without weights.
+    `named` is what the model is called, and its identity where it is a function without weights; `source` tells
+    apart what was made by different code under the same name.
     """
     precision = resolved_precision(job.precision, data)
     described: dict[str, Any] = {
         "command": "audit",
         "model": model_digest(model) if isinstance(model, nn.Module) else named,
         "named": named,
+        "source": source,
         "data": {"name": data.origin.name, "digest": data.digest},
         "n": len(data),
         "threat": threat,
