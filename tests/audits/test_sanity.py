@@ -21,7 +21,7 @@ from defences import (
     ThroughNumpy,
 )
 
-from notbugs import L2, PGD, Linf, TrainConfig, build, load, train
+from notbugs import L1, L2, PGD, Linf, TrainConfig, build, load, train
 from notbugs.audits import Flag, audit, check
 from notbugs.audits.reach import random_search
 from notbugs.data import LabeledImages
@@ -33,7 +33,7 @@ from notbugs.seeds import generator
 from notbugs.theory import flip_sizes, linear_logits
 
 THREAT = L2(1.0)
-THREATS = [L2(0.2), THREAT, L2(4.0), Linf(8 / 255), Linf(0.1), Linf(0.4)]
+THREATS = [L2(0.2), THREAT, L2(4.0), Linf(8 / 255), Linf(0.1), Linf(0.4), L1(12)]
 SHORT = TrainConfig(epochs=8, lr=0.1, batch_size=64, precision="float32")
 
 

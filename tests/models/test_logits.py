@@ -44,3 +44,11 @@ def test_an_audit_asks_first():
 def test_without_a_budget_an_audit_counts_the_clean_accuracy():
     found = audit(nn.Sequential(nn.Flatten(), nn.Linear(3072, 10)), load("digits").first(50), threat=L2(0.0))
     assert found.robust == found.clean
+
+
+def test_a_model_that_changes_its_images_is_refused_and_they_stay():
+    images = torch.rand(4, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    kept = images.clone()
+    with pytest.raises(NotbugsError, match="in place"):
+        require_logits(lambda shown: shown.sub_(0.3).mean((2, 3)), images, classes=3)
+    assert torch.equal(images, kept)

@@ -1,17 +1,16 @@
 """Reasons that show in searches: one without gradients gets further than one with, or one fails where none can."""
 
 import math
-from dataclasses import replace
 
 import torch
 
-from notbugs.attacks import PGD
+from notbugs.attacks import APGD, PGD, Attack
 from notbugs.attacks.objectives import margin
 from notbugs.audits.flag import Flag, met_nan
 from notbugs.audits.probe import Probe, ask, faded
 from notbugs.errors import SearchMetNaNError
 from notbugs.tensors import Classifier, Images, Labels, Mask
-from notbugs.threats import THREATS, Threat
+from notbugs.threats import L1, THREATS, Threat
 
 SEARCHED = 16
 """Images that are searched around: enough to see a search that fails throughout."""
@@ -36,10 +35,7 @@ def reasons_in_searches(probe: Probe, threat: Threat) -> list[Flag]:
     if len(rows) == 0 or not is_ball or not 0 < threat.eps < math.inf:
         return []
     images, labels = probe.images[rows], probe.labels[rows]
-    attack = PGD(
-        threat=threat, steps=STEPS, step_size=threat.eps / 4, loss="margin", random_start=False,
-        stop_when_fooled=True,
-    )  # fmt: skip
+    attack = _search_in(threat, steps=STEPS, share=1 / 4)
     try:
         standing = _standing(attack, probe, images, labels)
         found = [
@@ -53,7 +49,7 @@ def reasons_in_searches(probe: Probe, threat: Threat) -> list[Flag]:
 
 
 def black_box_beats_white_box(
-    probe: Probe, attack: PGD, images: Images, labels: Labels, standing: Mask
+    probe: Probe, attack: Attack, images: Images, labels: Labels, standing: Mask
 ) -> Flag | None:
     """A blind search fells images that a search with gradients left standing: the gradients hide something."""
     left, threat = standing.nonzero()[:, 0], attack.threat
@@ -67,27 +63,27 @@ def black_box_beats_white_box(
         return None
     return Flag(
         "black_box_beats_white_box",
-        f"Of {len(images)} images, {len(left)} stood against {STEPS} steps of PGD on the margin, and {more} of these "
-        f"fell to {QUERIES} random guesses within {threat}.",
+        f"Of {len(images)} images, {len(left)} stood against {STEPS} steps of {_name(attack)} on the margin, and "
+        f"{more} of these fell to {QUERIES} random guesses within {threat}.",
         "Trust no number from gradient attacks on this model: report what Square or NES leave standing.",
     )
 
 
 def stands_only_here(
-    probe: Probe, attack: PGD, images: Images, labels: Labels, standing: Mask
+    probe: Probe, attack: Attack, images: Images, labels: Labels, standing: Mask
 ) -> Flag | None:
     """The images resist, their faded copies do not: what protects them belongs to these images, not to the model."""
     n, here = len(images), int(standing.sum())
     if here < ONLY_HERE * n:
         return None
-    smaller = replace(attack, threat=attack.threat.scaled(SMALLER), step_size=SMALLER * attack.step_size)
+    smaller = _search_in(attack.threat.scaled(SMALLER), steps=STEPS, share=1 / 4)
     there = int(_standing(smaller, probe, faded(images), labels).sum())
     if here - there < ONLY_HERE * n:
         return None
     return Flag(
         "remembers_images",
-        f"{here} of {n} images stand against {STEPS} steps of PGD within {attack.threat}, and {there} within "
-        f"{SMALLER:g} of that once their contrast is a tenth lower.",
+        f"{here} of {n} images stand against {STEPS} steps of {_name(attack)} within {attack.threat}, and {there} "
+        f"within {SMALLER:g} of that once their contrast is a tenth lower.",
         "Audit on images that the model cannot have stored, in no form: it seems to recognise these rather than to "
         "classify them.",
     )
@@ -103,23 +99,34 @@ def stands_at_any_distance(probe: Probe, threat: Threat, rows: torch.Tensor) -> 
     images, labels = probe.images[rows], probe.labels[rows]
     sizes = threat.size(probe.images[others.int().argmax(0)], images)
     far = threat.scaled(max(1.0, float(sizes.amax()) / threat.eps))
-    attack = PGD(
-        threat=far, steps=FAR_STEPS, step_size=far.eps / 10, loss="margin", random_start=False,
-        stop_when_fooled=True,
-    )  # fmt: skip
+    attack = _search_in(far, steps=FAR_STEPS, share=1 / 10)
     standing = int(_standing(attack, probe, images, labels).sum())
     if standing < max(2, SOME * len(rows)):
         return None
     return Flag(
         "stands_at_any_distance",
-        f"{standing} of {len(rows)} images stand against {FAR_STEPS} steps of PGD within eps {far.eps:.3g}, where "
-        "images of other classes lie.",
+        f"{standing} of {len(rows)} images stand against {FAR_STEPS} steps of {_name(attack)} within eps "
+        f"{far.eps:.3g}, where images of other classes lie.",
         "The search fails, not the adversary: find out why before believing the accuracy at a smaller eps.",
     )
 
 
-def _standing(attack: PGD, probe: Probe, images: Images, labels: Labels) -> Mask:
-    """Which images are right and stay so; the attack starts at the image and draws nothing."""
+def _search_in(threat: Threat, *, steps: int, share: float) -> Attack:
+    """PGD on the margin from the image, with steps of a share of eps; in L1, where these stall, APGD."""
+    if isinstance(threat, L1):
+        return APGD(threat=threat, steps=steps, loss="margin")
+    return PGD(
+        threat=threat, steps=steps, step_size=share * threat.eps, loss="margin", random_start=False,
+        stop_when_fooled=True,
+    )  # fmt: skip
+
+
+def _name(attack: Attack) -> str:
+    return type(attack).__name__
+
+
+def _standing(attack: Attack, probe: Probe, images: Images, labels: Labels) -> Mask:
+    """Which images are right and stay so."""
     found = attack(probe.model, images, labels, generator=probe.draw("gradients"))
     return ~fooled(probe.model, found, images, labels, attack.threat)
 

@@ -14,7 +14,7 @@ def require_logits(model: Classifier, images: Images, *, classes: int) -> None:
     """
     if not callable(model):
         raise NotbugsError(f"the model is {type(model).__name__}; expected a callable from images to logits")
-    some = images[:2]
+    some = images[:2].clone()
     try:
         with frozen(model), torch.no_grad():
             logits = model(some)
@@ -25,6 +25,8 @@ def require_logits(model: Classifier, images: Images, *, classes: int) -> None:
         raise NotbugsError(
             f"the model cannot take float32 images of shape {tuple(some.shape[1:])}: {reason}"
         ) from error
+    if not torch.equal(some, images[:2]):
+        raise NotbugsError("the model changes its images in place: let it work on a copy (images.clone())")
     if not isinstance(logits, torch.Tensor) or logits.dim() != 2 or len(logits) != len(some):
         shape = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
         raise NotbugsError(
