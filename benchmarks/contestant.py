@@ -33,7 +33,7 @@ def main() -> None:
 
     device = torch.device(job["device"])
     model = load_model(directory / "model.safetensors").to(device).eval()
-    if name == "ours":
+    if name.startswith("ours"):
         from notbugs import hardware
 
         hardware.keep_freed_memory()

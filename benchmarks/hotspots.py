@@ -11,7 +11,8 @@ from notbugs import hardware
 from notbugs.attacks.pgd import PGD
 from notbugs.data import load
 from notbugs.models import build
-from notbugs.models.folding import FoldedClassifier, autocast_context
+from notbugs.models.autocast import autocast_context
+from notbugs.models.folding import FoldedClassifier
 from notbugs.threats import L2
 
 

@@ -1,5 +1,7 @@
 """One attack each, as ours and the peers do it, at equal steps: their documented calls, nothing else.
 
+Ours comes twice where it can give up an image that will not fall: so, and to the end.
+
 `task.steps` are gradient steps (square: queries; cw: steps of each of nine rounds). FMN and Carlini-Wagner look for
 the nearest image without a limit: the judge counts what lies within the threat, and how far the nearest lie.
 """
@@ -12,15 +14,23 @@ from torch import nn
 from benchmarks.attackers import Attacker, Task, art_classifier, as_audits_do
 
 
-def _ours(make) -> Attacker:
-    """`make(attacks, threats, task)` is the attack."""
+def _ours(name: str, budget: str = "steps", *, limited: bool = True, **options) -> Attacker:
+    """notbugs.attacks.NAME as audits run it; `limited`: within eps, not the nearest however far."""
 
     def call(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, task: Task) -> torch.Tensor:
-        from notbugs import attacks, threats
+        from notbugs import attacks
+        from notbugs.threats import L2
 
-        return as_audits_do(make(attacks, threats, task), model, images, labels, task)
+        threat = L2(task.eps if limited else math.inf)
+        attack = getattr(attacks, name)(threat=threat, **{budget: task.steps}, **options)
+        return as_audits_do(attack, model, images, labels, task)
 
     return call
+
+
+def _both(name: str, budget: str = "steps") -> dict[str, Attacker]:
+    """Ours with `abort_early`, and to the end."""
+    return {"ours": _ours(name, budget, abort_early=True), "ours_to_the_end": _ours(name, budget)}
 
 
 def _in_batches(attack, images: torch.Tensor, labels: torch.Tensor, task: Task) -> torch.Tensor:
@@ -72,46 +82,22 @@ def _art(name: str, **options) -> Attacker:
     return call
 
 
-def _apgd(attacks, threats, task: Task):
-    return attacks.APGD(threat=threats.L2(task.eps), steps=task.steps)
-
-
-def _apgd_targeted(attacks, threats, task: Task):
-    return attacks.APGDTargeted(threat=threats.L2(task.eps), steps=task.steps)
-
-
-def _square(attacks, threats, task: Task):
-    return attacks.Square(threat=threats.L2(task.eps), queries=task.steps)
-
-
-def _fab(attacks, threats, task: Task):
-    return attacks.FAB(threat=threats.L2(task.eps), steps=task.steps)
-
-
-def _fmn(attacks, threats, task: Task):
-    return attacks.FMN(threat=threats.L2(math.inf), steps=task.steps)
-
-
-def _carlini_wagner(attacks, threats, task: Task):
-    return attacks.CarliniWagner(threat=threats.L2(math.inf), steps=task.steps)
-
-
 SINGLES: dict[str, dict[str, Attacker]] = {
     "apgd": {
-        "ours": _ours(_apgd),
+        **_both("APGD"),
         "torchattacks": _torchattacks("APGD"),
         "art": _art("AutoProjectedGradientDescent", eps_step=1.0, nb_random_init=1),
     },
-    "apgd-targeted": {"ours": _ours(_apgd_targeted), "torchattacks": _torchattacks("APGDT")},
-    "fab": {"ours": _ours(_fab), "torchattacks": _torchattacks("FAB", multi_targeted=True)},
+    "apgd-targeted": {**_both("APGDTargeted"), "torchattacks": _torchattacks("APGDT")},
+    "fab": {**_both("FAB"), "torchattacks": _torchattacks("FAB", multi_targeted=True)},
     "square": {
-        "ours": _ours(_square),
+        **_both("Square", "queries"),
         "torchattacks": _torchattacks("Square"),
         "art": _art("SquareAttack"),
     },
-    "fmn": {"ours": _ours(_fmn), "foolbox": _foolbox("L2FMNAttack")},
+    "fmn": {"ours": _ours("FMN", limited=False), "foolbox": _foolbox("L2FMNAttack")},
     "cw": {
-        "ours": _ours(_carlini_wagner),
+        "ours": _ours("CarliniWagner", limited=False),
         "foolbox": _foolbox("L2CarliniWagnerAttack", binary_search_steps=9),
     },
 }

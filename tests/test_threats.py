@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from notbugs.errors import NotbugsError
 from notbugs.seeds import generator
-from notbugs.threats import L1, L2, THREATS, TOLERANCE, Linf, parse_number, parse_threat
+from notbugs.threats import L1, L2, THREATS, TOLERANCE, Linf, as_threat, parse_number, parse_threat
 
 NORMS = {"linf": Linf, "l2": L2, "l1": L1}
 
@@ -268,6 +268,21 @@ def test_the_l1_direction_is_the_largest_value_alone_and_ties_share_it():
     assert L1(1).ascent_direction(gradients).view(2, 3).tolist() == [[0.0, -1.0, 0.0], [0.5, -0.5, 0.0]]
 
 
+def test_an_l1_step_passes_over_values_that_stand_at_a_wall():
+    gradients = torch.tensor([[3.0, -4.0, 1.0], [2.0, -2.0, 1.0]]).view(2, 1, 1, 3)
+    images = torch.tensor([[0.5, 0.0, 0.5], [1.0, 0.0, 1.0]]).view(2, 1, 1, 3)
+    assert L1(1).ascent_direction(gradients, images).view(2, 3).tolist() == [[1, 0, 0], [0, 0, 0]]
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_a_threat_or_its_text_is_a_threat(norm):
+    threat = NORMS[norm](0.25)
+    assert as_threat(threat) is threat
+    assert as_threat(str(threat)) == threat
+    with pytest.raises(NotbugsError, match="threat is float; write it like"):
+        as_threat(0.25)
+
+
 # Random starts
 
 
@@ -355,6 +370,7 @@ def test_whole_pixel_steps_are_written_so(threat):
 @example("l2", 1 / 3)
 @example("l1", 12.0)
 def test_text_round_trip(norm, eps):
+    eps = min(eps, 1.0) if norm == "linf" else eps
     read = parse_threat(str(NORMS[norm](eps)))
     assert type(read) is NORMS[norm]
     assert read.eps == pytest.approx(eps, rel=1e-9, abs=1e-12)
@@ -374,6 +390,8 @@ def test_text_round_trip(norm, eps):
         ("l2:-1", "eps must be positive in 'l2:-1'"),
         ("l2:0", "eps must be positive in 'l2:0'"),
         ("l2:1e-400", "eps must be positive"),
+        ("linf:8", "eps above 1 in 'linf:8': pixel values lie in .0, 1.; is linf:8/255 meant"),
+        ("linf:1.01", "eps above 1"),
         ("l2", "threat 'l2' has no size; write it like l2:0.5"),
         ("l2:", "threat 'l2:' has no size"),
         ("linf", "threat 'linf' has no size; write it like linf:8/255"),

@@ -64,4 +64,15 @@ def _lowered(points: Rows, centers: Rows, radii: Column) -> Rows:
     return projected
 
 
-__all__ = ["into_l1_balls"]
+def open_to(signs: Rows, points: Rows) -> Rows:
+    """1 where a value may move the way of its sign (1 or -1), 0 where a wall of the box stops it.
+
+    Numbers and no mask: a product passes NaN on, which where() would take for a flat gradient.
+
+    >>> open_to(torch.tensor([[1.0, -1.0, 1.0]]), torch.tensor([[1.0, 0.5, 0.0]]))
+    tensor([[0., 1., 1.]])
+    """
+    return (signs.clamp_min(0) - points).sign_().abs_()
+
+
+__all__ = ["into_l1_balls", "open_to"]

@@ -9,7 +9,7 @@ from typing import final
 import torch
 
 from notbugs.errors import NotbugsError, unknown
-from notbugs.l1_ball import into_l1_balls
+from notbugs.l1_ball import into_l1_balls, open_to
 from notbugs.tensors import Images, PerExample
 
 TOLERANCE = 1e-5
@@ -30,8 +30,12 @@ class Threat(ABC):
         """The nearest images (in L2) inside both the ball and the box; centres must lie in the box."""
 
     @abstractmethod
-    def ascent_direction(self, gradients: Images) -> Images:
-        """The unit step that raises a linear objective fastest; zero where the gradient is zero."""
+    def ascent_direction(self, gradients: Images, images: Images | None = None) -> Images:
+        """The unit step that raises a linear objective fastest; zero where the gradient is zero.
+
+        A norm that would spend the whole step on values that already stand at a wall of the box (L1) passes over
+        these if it is told the `images`.
+        """
 
     @abstractmethod
     def random_start(self, centers: Images, generator: torch.Generator) -> Images:
@@ -85,7 +89,7 @@ class Linf(Threat):
     def project(self, images: Images, centers: Images) -> Images:
         return images.clamp((centers - self.eps).clamp_min(0), (centers + self.eps).clamp_max(1))
 
-    def ascent_direction(self, gradients: Images) -> Images:
+    def ascent_direction(self, gradients: Images, images: Images | None = None) -> Images:
         return gradients.sign() + 0 * gradients  # sign() alone would pass NaN off as a flat gradient
 
     def random_start(self, centers: Images, generator: torch.Generator) -> Images:
@@ -154,7 +158,7 @@ class L2(Threat):
             t = torch.maximum(t, longer)
         return (centers + change * t).clamp_(0, 1)
 
-    def ascent_direction(self, gradients: Images) -> Images:
+    def ascent_direction(self, gradients: Images, images: Images | None = None) -> Images:
         flat = gradients.flatten(1)
         # Scaling by the largest entry first: tiny gradients of a saturated model would underflow when squared.
         flat = flat / flat.abs().amax(1, keepdim=True).clamp_min(torch.finfo(flat.dtype).tiny)
@@ -177,8 +181,8 @@ class L2(Threat):
 class L1(Threat):
     """The absolute changes of all values add up to at most eps; eps = inf leaves only the pixel box.
 
-    A unit step changes a single value, the one with the largest gradient (ties share it), and stays with it when
-    the box stops it. PGD therefore stalls; `attacks.APGD` takes sparse steps that do not.
+    A unit step changes a single value, the one with the largest gradient (ties share it), as far as the box lets it:
+    PGD makes little of its steps. `attacks.APGD` takes sparse ones.
 
     >>> centers = torch.full((1, 1, 1, 2), 0.5)
     >>> L1(0.25).project(centers + torch.tensor([0.375, 0.25]), centers)
@@ -200,10 +204,12 @@ class L1(Threat):
     def project(self, images: Images, centers: Images) -> Images:
         return into_l1_balls(images, centers, centers.new_full((len(centers),), self.eps))
 
-    def ascent_direction(self, gradients: Images) -> Images:
+    def ascent_direction(self, gradients: Images, images: Images | None = None) -> Images:
         flat = gradients.flatten(1)
         size = flat.abs()
-        steepest = flat.sign() * (size >= size.amax(1, keepdim=True))
+        if images is not None:
+            size = size * open_to(flat.sign(), images.flatten(1))
+        steepest = flat.sign() * ((size >= size.amax(1, keepdim=True)) & (size > 0))
         return (steepest / steepest.abs().sum(1, keepdim=True).clamp_min(1) + 0 * flat).view_as(gradients)
 
     def random_start(self, centers: Images, generator: torch.Generator) -> Images:
@@ -237,6 +243,19 @@ def parse_number(text: str, what: str) -> float:
     return value
 
 
+def as_threat(threat: object) -> Threat:
+    """A threat, or the text of one. Raises NotbugsError if it is neither.
+
+    >>> as_threat("l2:0.5"), as_threat(L2(0.5))
+    (L2(eps=0.5), L2(eps=0.5))
+    """
+    if isinstance(threat, Threat):
+        return threat
+    if isinstance(threat, str):
+        return parse_threat(threat)
+    raise NotbugsError(f"the threat is {type(threat).__name__}; write it like L2(0.5) or 'l2:0.5'")
+
+
 def parse_threat(text: str) -> Threat:
     """A threat written as NORM:EPS, in pixel units of [0, 1]. Raises NotbugsError if it is not one.
 
@@ -251,4 +270,6 @@ def parse_threat(text: str) -> Threat:
     eps = parse_number(size, "eps")
     if eps <= 0:
         raise NotbugsError(f"eps must be positive in {text!r} (pixel values lie in [0, 1])")
+    if norm == "linf" and eps > 1:
+        raise NotbugsError(f"eps above 1 in {text!r}: pixel values lie in [0, 1]; is linf:{size}/255 meant?")
     return THREATS[norm](eps)  # type: ignore[call-arg]

@@ -121,6 +121,9 @@ MISTAKES = {
     "NaN weights": ([*BUILD, "--data", "folder:good", "--model", "nan.safetensors"], "NaN"),
     "a model for other classes": ([*BUILD, "--data", "planted", "--model", "two.safetensors"], "classes"),
     "an audit of nothing": (["audit", "nowhere", "--data", "planted"], "package.module:factory"),
+    "eps in levels of 255": (
+        ["audit", "model.safetensors", "--data", "planted", "--threat", "linf:8"], "linf:8/255",
+    ),
     "an audit within nothing": (["audit", "model.safetensors", "--data", "planted", "--threat", "l2:0"], "positive"),
     "an unknown suite": (["audit", "model.safetensors", "--data", "planted", "--suite", "fasd"], "fasd"),
     "an audit of no images": (["audit", "model.safetensors", "--data", "planted", "--n", "0"], "n must be positive"),

@@ -6,7 +6,7 @@ from test_ascent import Recorder, best_in_ball_and_box
 from torch.nn import functional
 
 from notbugs import build
-from notbugs.attacks import APGD, APGDTargeted
+from notbugs.attacks import APGD, APGDTargeted, Spatial
 from notbugs.errors import NotbugsError
 from notbugs.models.folding import FoldedClassifier
 from notbugs.seeds import generator
@@ -174,3 +174,9 @@ def test_it_is_a_value():
     assert APGD(threat=L2(0.5)) == APGD(threat=L2(0.5))
     assert hash(APGDTargeted(threat=L2(0.5))) == hash(APGDTargeted(threat=L2(0.5)))
     assert APGD(threat=L2(0.5)) != APGD(threat=L2(0.5), loss="dlr")
+
+
+@pytest.mark.parametrize("attack", [APGD, APGDTargeted])
+def test_a_threat_without_directions_is_refused(attack):
+    with pytest.raises(NotbugsError, match="is no norm ball"):
+        attack(threat=Spatial(30, 3))

@@ -55,7 +55,7 @@ def test_the_optimum_of_a_linear_objective_where_the_box_binds(seed, eps, norm, 
         threat.random_start(center, draw),
         threat=threat,
         centers=center,
-        steps=80,
+        steps=400,
         step_size=eps / 2,
     )
     gained = float(((found - center).double() * direction).sum())
@@ -148,11 +148,11 @@ class Hill:
     """A hill at 0.3 whose far side, from 0.4 on, is where a search is finished."""
 
     def __call__(self, images):
-        return self.values_and_finished(images)[0]
+        return self.values_and_leads(images)[0]
 
-    def values_and_finished(self, images):
+    def values_and_leads(self, images):
         place = images.flatten(1)[:, 0]
-        return -((place - 0.3) ** 2), place.detach() >= 0.4
+        return -((place - 0.3) ** 2), place.detach() - 0.3999
 
     def take(self, rows):
         return self

@@ -88,10 +88,10 @@ def test_values_are_those_of_the_objective(curved, images):
     plain = LabelObjective(curved, labels)
     objective = EstimatedGradient(objective=plain, pairs=2, sigma=0.01, generator=generator(0))
     for given in (images, images.clone().requires_grad_()):
-        values, finished = objective.values_and_finished(given)
+        values, leads = objective.values_and_leads(given)
         assert torch.equal(values.detach(), plain(images).detach())
         assert torch.equal(objective(given).detach(), values.detach())
-        assert torch.equal(finished, plain.values_and_finished(images)[1])
+        assert torch.equal(leads, plain.values_and_leads(images)[1])
     rows = torch.tensor([7, 2])
     assert torch.equal(objective.take(rows)(images[rows]), plain.take(rows)(images[rows]).detach())
 

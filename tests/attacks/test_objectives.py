@@ -91,27 +91,27 @@ def test_too_few_classes_for_the_dlr_are_one_line_that_names_the_margin():
 
 def test_a_label_is_missed_by_way_of_its_target_or_any_other_class():
     objective = TargetedObjective(read, LABELS, TARGETS, targeted_margin)
-    values, finished = objective.values_and_finished(as_images(LOGITS))
+    values, leads = objective.values_and_leads(as_images(LOGITS))
     assert values.tolist() == [-3.0, -3.0, -0.5]
-    assert finished.tolist() == [False, False, True]  # by class 2, though class 1 was the target
-    _, finished = objective.values_and_finished(as_images(LOGITS * torch.nan))
-    assert not finished.any()
+    assert (leads > 0).tolist() == [False, False, True]  # by class 2, though class 1 was the target
+    _, leads = objective.values_and_leads(as_images(LOGITS * torch.nan))
+    assert not (leads > 0).any()
 
 
 @pytest.mark.parametrize("targeted", [False, True])
 @pytest.mark.parametrize("loss", [cross_entropy, margin])
 def test_targeted_is_the_opposite_wish(loss, targeted):
-    values, finished = LabelObjective(read, LABELS, loss, targeted).values_and_finished(as_images(LOGITS))
+    values, leads = LabelObjective(read, LABELS, loss, targeted).values_and_leads(as_images(LOGITS))
     sign = -1 if targeted else 1
     torch.testing.assert_close(values, sign * loss(LOGITS, LABELS))
-    assert finished.tolist() == ([True, True, False] if targeted else [False, False, True])
+    assert (leads > 0).tolist() == ([True, True, False] if targeted else [False, False, True])
 
 
 @pytest.mark.parametrize("targeted", [False, True])
 def test_nan_is_no_success(targeted):
     logits = torch.full((3, 3), torch.nan)
-    _, finished = LabelObjective(read, LABELS, cross_entropy, targeted).values_and_finished(as_images(logits))
-    assert not finished.any()
+    _, leads = LabelObjective(read, LABELS, cross_entropy, targeted).values_and_leads(as_images(logits))
+    assert not (leads > 0).any()
 
 
 def test_half_precision_logits_are_judged_in_float32():

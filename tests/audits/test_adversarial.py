@@ -19,7 +19,7 @@ from notbugs.data import LabeledImages
 from notbugs.data.planted import PlantedTruth, planted
 from notbugs.errors import NotbugsError
 from notbugs.models import ImageClassifier, build
-from notbugs.threats import L2
+from notbugs.threats import L1, L2
 from notbugs.training import TrainConfig, train
 
 TRUTH = PlantedTruth()
@@ -85,8 +85,10 @@ def test_an_attack_of_a_larger_threat_fells_nothing_by_leaving_the_asked_one(
     data: LabeledImages, trained: ImageClassifier
 ) -> None:
     too_far = PGD(threat=L2(2.0), steps=5, step_size=0.5, keep="last", random_start=False)
-    found = audit(trained, data, threat=L2(0.05), attacks=[too_far])
+    found = audit(trained, data, threat="l2:0.05", attacks=[too_far])
     assert found.robust == found.clean
+    (flag,) = (flag for flag in found.flags if flag.name == "other_threat")
+    assert flag.found.startswith("pgd:l2:2:5 did not search l2:0.05")
 
 
 def test_the_result_carries_threat_attack_and_n(data: LabeledImages) -> None:
@@ -113,6 +115,10 @@ def test_no_attack_is_no_audit(data: LabeledImages) -> None:
 def test_the_default_leaves_fooled_images_out() -> None:
     assert all(isinstance(attack, PGD) and attack.stop_when_fooled for attack in default_attacks(L2(0.5)))
     assert replace(default_attacks(L2(0.5))[0], loss="margin") == default_attacks(L2(0.5))[1]
+
+
+def test_in_l1_the_default_takes_sparse_steps() -> None:
+    assert [str(attack) for attack in default_attacks(L1(12))] == ["apgd:l1:12:20", "apgd-margin:l1:12:20"]
 
 
 def test_every_class_is_counted_by_itself(data: LabeledImages, trained: ImageClassifier) -> None:

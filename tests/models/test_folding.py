@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from notbugs.models import build
-from notbugs.models.folding import Affine, Autocast, FoldedClassifier, fast_view
+from notbugs.models.autocast import Autocast
+from notbugs.models.folding import Affine, FoldedClassifier, fast_view
 
 
 def close(given, expected, rel=1e-4):
@@ -184,3 +185,30 @@ def test_the_fast_view_of_a_foreign_model_is_the_model_or_its_autocast(images):
             assert logits.dtype == torch.float32
             assert not torch.equal(logits, model(images))
             close(logits, model(images), rel=0.05)
+
+
+@pytest.mark.parametrize("as_module", [True, False])
+def test_what_cannot_work_in_half_precision_is_asked_in_full(images, as_module):
+    asked = []
+
+    def through_numpy(shown):
+        asked.append(shown.shape)
+        features = nn.functional.conv2d(shown, torch.ones(2, 3, 3, 3)).mean((2, 3))
+        return torch.from_numpy(features.detach().numpy())  # NumPy knows no bfloat16
+
+    class Model(nn.Module):
+        forward = staticmethod(through_numpy)
+
+    model = Model() if as_module else through_numpy
+    fast = fast_view(model, torch.bfloat16)
+    torch.testing.assert_close(fast(images), through_numpy(images))
+    fast(images)
+    assert len(asked) == 4  # half precision was tried once
+
+
+def test_an_error_in_full_precision_stays_an_error(images):
+    def broken(shown):
+        raise ValueError("no such layer")
+
+    with pytest.raises(ValueError, match="no such layer"):
+        fast_view(broken, torch.bfloat16)(images)

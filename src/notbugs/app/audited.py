@@ -98,7 +98,8 @@ def _figures(found: AdversarialAudit) -> list[tuple[str, str, Drawing]]:
     shown = [
         (
             "What became of the images",
-            "In this order, each on what those before it left standing; the search for the nearest, if any, on all.",
+            "In this order, each on what those before it left standing. A search for the nearest adversarial image "
+            "looks around the fallen as well, for their distance; here it counts for what still stood.",
             felled_bars(wrong, pairs, found.robust.count, name="felled"),
         )
     ]

@@ -45,13 +45,14 @@ def watching(*, quiet: bool) -> Iterator[Watch]:
 def _line_for(stage: str) -> Progress:
     """A line when a stage begins, every half minute, and when it ends."""
     started = last = time.monotonic()
+    ended = False
 
     def report(done: int, total: int, note: str) -> None:
-        nonlocal last
+        nonlocal last, ended
         now = time.monotonic()
-        if done < total and now - last < 30:
+        if ended or (done < total and now - last < 30):
             return
-        last = now
+        last, ended = now, done == total
         left = "" if done == total else f", {(now - started) / done * (total - done):.0f} s left"
         print(f"{stage}: {done}/{total} in {now - started:.0f} s{left} ({note})", file=sys.stderr)  # noqa: T201
 

@@ -9,7 +9,7 @@ import torch
 
 from notbugs.attacks.objectives import RowObjective
 from notbugs.errors import NotbugsError, SearchMetNaNError
-from notbugs.tensors import Images, Mask, Objective, PerExample
+from notbugs.tensors import Images, Objective, PerExample
 from notbugs.threats import Threat
 
 Keep = Literal["best", "last"]
@@ -45,7 +45,7 @@ def projected_ascent(
             f"ascent needs steps >= 0 and step_size > 0, got steps={steps}, step_size={step_size}"
         )
     if stop_when_finished and not isinstance(objective, RowObjective):
-        raise NotbugsError("stop_when_finished needs an objective with values_and_finished() and take()")
+        raise NotbugsError("stop_when_finished needs an objective with values_and_leads() and take()")
     images = threat.project(start, centers).detach()
     found, active = images.clone(), torch.arange(len(images), device=images.device)
     best = torch.full((len(found),), -torch.inf, device=found.device, dtype=found.dtype)
@@ -55,7 +55,8 @@ def projected_ascent(
             break
         with torch.set_grad_enabled(climbing):
             current = images.detach().requires_grad_(climbing)
-            values, finished = evaluate(objective, current, stop_when_finished)
+            values, leads = evaluate(objective, current, stop_when_finished)
+        finished = leads > 0
         if keep == "best":
             settled = finished | (values.detach() > best[active])
             best[active[settled]] = values.detach()[settled].to(best.dtype)
@@ -72,7 +73,7 @@ def projected_ascent(
             objective = objective.take(going)  # type: ignore[attr-defined]
             if len(going) == 0:
                 return found
-        images = threat.project(images + step_size * threat.ascent_direction(gradients), centers)
+        images = threat.project(images + step_size * threat.ascent_direction(gradients, images), centers)
     if keep == "last":
         found[active] = images
     if steps > 0 and not bool(images.isfinite().all() & ~values.isnan().any()):
@@ -100,8 +101,9 @@ def input_gradients(values: PerExample, images: Images) -> Images:
     return gradients
 
 
-def evaluate(objective: Objective, images: Images, stop_when_finished: bool) -> tuple[PerExample, Mask]:
-    """Values, and which images are finished: none, unless the search lets them go."""
+def evaluate(objective: Objective, images: Images, stop_when_finished: bool) -> tuple[PerExample, PerExample]:
+    """Values and leads; none leads unless the search lets images go."""
     if stop_when_finished:
-        return objective.values_and_finished(images)  # type: ignore[attr-defined]
-    return objective(images), torch.zeros(len(images), dtype=torch.bool, device=images.device)
+        return objective.values_and_leads(images)  # type: ignore[attr-defined]
+    values = objective(images)
+    return values, torch.full_like(values.detach(), -torch.inf)

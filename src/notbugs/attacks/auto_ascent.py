@@ -9,6 +9,7 @@ from typing import Protocol, final, runtime_checkable
 
 import torch
 
+from notbugs.attacks.abort_early import outlook
 from notbugs.attacks.ascent import evaluate, input_gradients
 from notbugs.errors import SearchMetNaNError
 from notbugs.tensors import Images, Mask, Objective, PerExample
@@ -60,11 +61,13 @@ def auto_ascent(
     steps: int,
     pace: Pace,
     stop_when_finished: bool = False,
+    abort_early: bool = False,
 ) -> Climb:
     """Climb `objective` from `start` at the given pace, staying in the threat; the best point of each image counts.
 
-    With `stop_when_finished` an image leaves the batch the moment its objective calls it finished; the objective
-    must then be a RowObjective. Rows do not influence each other. Cost: `steps` gradients and one value.
+    With `stop_when_finished` an image leaves the batch the moment its objective calls it finished (the objective
+    must then be a RowObjective), and with `abort_early` as well when that is out of its reach. Rows do not influence
+    each other. Cost: `steps` gradients and one value.
 
     Raises NotbugsError if the search runs into NaN.
 
@@ -84,16 +87,17 @@ def auto_ascent(
     done = torch.zeros_like(active, dtype=torch.bool)
     # Of the active ones: the last value, and how often it has risen since the last checkpoint.
     last, rises, checked_at = best, torch.zeros_like(best), 0
+    ahead = outlook(best, steps=steps)
     met_nan = torch.zeros((), dtype=torch.bool, device=images.device)
     for step in range(steps + 1):
         climbing = step < steps
         with torch.set_grad_enabled(climbing):
             current = images.detach().requires_grad_(climbing)
-            values, finished = evaluate(objective, current, stop_when_finished)
+            values, leads = evaluate(objective, current, stop_when_finished)
             gradients = images
             if climbing:
                 gradients = input_gradients(values, current)
-        values = values.detach().to(best.dtype)
+        values, finished = values.detach().to(best.dtype), leads > 0
         met_nan |= values.isnan().any()
         settled = (finished | (values > best[active])).nonzero()[:, 0]
         found[active[settled]] = images[settled]
@@ -104,8 +108,12 @@ def auto_ascent(
             break
         rises += (values > last) if step > 0 else 0
         last = values
-        if stop_when_finished and bool(finished.any()):
-            going = (~finished).nonzero()[:, 0]
+        leaving = finished
+        if abort_early:
+            ahead, hopeless = ahead.after(step, leads.to(best.dtype))
+            leaving = finished | hopeless
+        if stop_when_finished and bool(leaving.any()):
+            going = (~leaving).nonzero()[:, 0]
             if len(going) == 0:
                 break
             active, images, centers, gradients = (
@@ -114,7 +122,7 @@ def auto_ascent(
                 centers[going],
                 gradients[going],
             )
-            last, rises = last[going], rises[going]
+            last, rises, ahead = last[going], rises[going], ahead.take(going)
             previous = None if previous is None else previous[going]
             objective, pace = objective.take(going), pace.take(going)  # type: ignore[attr-defined]
         if step in pace.checkpoints:

@@ -8,6 +8,7 @@ import torch
 
 from notbugs.attacks.ascent import input_gradients
 from notbugs.attacks.balls import unless_too_far
+from notbugs.attacks.boundary import onto_the_boundary
 from notbugs.attacks.objectives import LabelObjective, margin
 from notbugs.errors import NotbugsError, SearchMetNaNError, require_positive
 from notbugs.models.frozen import frozen
@@ -77,9 +78,10 @@ class CarliniWagner:
         return unless_too_far(found, images, self.threat)
 
     def _nearest(self, objective: LabelObjective, images: Images) -> Images:
-        values, fooled = objective.values_and_finished(images)
-        if bool(values.isnan().any()):
+        leads = objective.values_and_leads(images)[1]
+        if bool(leads.isnan().any()):
             raise SearchMetNaNError
+        fooled = leads > 0
         found, rows = images.clone(), (~fooled).nonzero()[:, 0]
         nearest = torch.where(fooled, 0.0, torch.inf).to(images.dtype)
         c = torch.full_like(nearest[rows], self.first_c)
@@ -91,7 +93,7 @@ class CarliniWagner:
             hit = size.isfinite()
             failed, succeeded = torch.where(hit, failed, c), torch.where(hit, c, succeeded)
             c = torch.where(succeeded.isfinite(), (failed + succeeded) / 2, c * 10)
-        return _drawn_closer(objective, found, images)
+        return onto_the_boundary(objective, images, found)
 
     def _round(self, objective: LabelObjective, centers: Images, c: PerExample) -> tuple[Images, PerExample]:
         """Adam from the images themselves: each one's nearest success and its size, infinite without one."""
@@ -108,7 +110,8 @@ class CarliniWagner:
             tanh = search.w.tanh()
             shown = ((tanh + 1) / 2).requires_grad_()
             with torch.set_grad_enabled(step < self.steps):
-                values, fooled = objective.values_and_finished(shown)
+                values, leads = objective.values_and_leads(shown)
+            fooled = leads > 0
             size = self.threat.size(shown.detach(), search.centers)
             better = (fooled & (size < nearest[search.rows])).nonzero()[:, 0]
             its = search.rows[better]
@@ -152,13 +155,3 @@ class _Search:
 
     def take(self, rows: torch.Tensor) -> "_Search":
         return _Search(*(part[rows] for part in vars(self).values()))
-
-
-def _drawn_closer(objective: LabelObjective, found: Images, images: Images) -> Images:
-    """The nearest success on the line from each image to what was found, to 2^-8 of its length."""
-    share = images.new_ones(len(images), 1, 1, 1)
-    for halving in range(1, 9):
-        shorter = share - 0.5**halving
-        _, fooled = objective.values_and_finished(torch.lerp(images, found, shorter).clamp_(0, 1))
-        share = torch.where(fooled.view(-1, 1, 1, 1), shorter, share)
-    return torch.where(share < 1, torch.lerp(images, found, share).clamp_(0, 1), found)

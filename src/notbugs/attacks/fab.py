@@ -11,6 +11,7 @@ from typing import ClassVar, final
 
 import torch
 
+from notbugs.attacks.abort_early import outlook
 from notbugs.attacks.ascent import input_gradients
 from notbugs.attacks.balls import order_of
 from notbugs.attacks.hyperplane import shortest_change
@@ -46,6 +47,7 @@ class FAB:
 
     Called, it returns what it found within the threat, and unchanged the images whose nearest lies outside; an
     image leaves as soon as it is found inside, pushed a little off the boundary where the threat has room.
+    With `abort_early` a class is also given up where the boundary found is far outside and comes no nearer.
     `smallest` goes on to the end and returns the nearest whatever its size. The first run against each class starts
     at the image, its restarts at random within half of eps.
     Raises NotbugsError for values that make no search.
@@ -65,6 +67,7 @@ class FAB:
     steps: int = 100
     targets: int = 9
     restarts: int = 1
+    abort_early: bool = False
 
     def __post_init__(self) -> None:
         order_of(self.threat)
@@ -80,7 +83,8 @@ class FAB:
 
     def __str__(self) -> str:
         more = f"x{self.restarts}" if self.restarts > 1 else ""
-        return f"fab-t{self.targets}:{self.threat}:{self.steps}{more}"
+        early = "-early" if self.abort_early else ""
+        return f"fab-t{self.targets}{early}:{self.threat}:{self.steps}{more}"
 
     def __call__(
         self, model: Classifier, images: Images, labels: Labels, *, generator: torch.Generator
@@ -155,7 +159,8 @@ class FAB:
         """One run of all steps against one other class for each image: the nearest found, and their sizes."""
         points, active = start, torch.arange(len(start), device=start.device)
         found, sizes = centers.clone(), centers.new_full((len(centers),), NOTHING)
-        for _ in range(self.steps):
+        ahead = outlook(sizes, steps=self.steps)
+        for step in range(1, self.steps + 1):
             gaps, normals = _boundary(model, points, labels, targets)
             points = _step(points, centers, gaps, normals, order_of(self.threat))
             fooled = _logits(model, points).argmax(1) != labels
@@ -164,13 +169,22 @@ class FAB:
             found[active[nearer]], sizes[active[nearer]] = points[nearer], lengths[nearer]
             kept = torch.where(fooled, BACKWARD, 1.0).to(points.dtype)
             points = torch.lerp(centers, points, kept[:, None, None, None])
-            going = (sizes[active] > enough).nonzero()[:, 0]
-            if len(going) < len(active):
+            leaving = sizes[active] <= enough
+            if self.abort_early and enough > 0:
+                ahead, hopeless = ahead.after(step, _leads(sizes[active], enough))
+                leaving = leaving | hopeless
+            if bool(leaving.any()):
+                going = (~leaving).nonzero()[:, 0]
                 points, centers, active = points[going], centers[going], active[going]
-                labels, targets = labels[going], targets[going]
+                labels, targets, ahead = labels[going], targets[going], ahead.take(going)
                 if len(going) == 0:
                     break
         return found, sizes
+
+
+def _leads(sizes: PerExample, enough: float) -> PerExample:
+    """How far inside `enough` each size is; -inf, which says nothing of the pace, where nothing was found yet."""
+    return torch.where(sizes < NOTHING, enough - sizes, -torch.inf)
 
 
 def _step(points: Images, centers: Images, gaps: PerExample, normals: Images, order: float) -> Images:

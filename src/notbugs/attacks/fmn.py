@@ -88,8 +88,8 @@ class FMN:
             climbing = step < self.steps
             with torch.set_grad_enabled(climbing):
                 shown = current.detach().requires_grad_(climbing)
-                values, fooled = objective.values_and_finished(shown)
-            gaps = -values.detach().to(images.dtype)
+                values, leads = objective.values_and_leads(shown)
+            gaps, fooled = -leads.to(images.dtype), leads > 0
             if climbing:
                 gradients = input_gradients(values, shown)
             if step == 0:  # what is wrong as it is has its answer

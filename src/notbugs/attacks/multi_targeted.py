@@ -65,9 +65,9 @@ class MultiTargeted:
             judge = LabelObjective(model, labels, margin)
             with torch.no_grad():
                 logits = model(images)
-                best, fooled = LabelObjective(lambda _: logits, labels, margin).values_and_finished(images)
+                best = margin(logits, labels)
             ranked = others_ranked(logits, labels)[:, : self.targets]
-            found, rows = images.clone(), (~fooled).nonzero()[:, 0]
+            found, rows = images.clone(), (~(best > 0)).nonzero()[:, 0]
             for targets in ranked.unbind(1):
                 if len(rows) == 0:
                     break
@@ -84,7 +84,8 @@ class MultiTargeted:
                     stop_when_finished=True,
                 )
                 with torch.no_grad():
-                    values, fooled = judge.take(rows).values_and_finished(reached)
+                    values = judge.take(rows)(reached)
+                fooled = values > 0
                 better = (fooled | (values > best[rows])).nonzero()[:, 0]
                 found[rows[better]], best[rows[better]] = reached[better], values[better]
                 rows = rows[~fooled]

@@ -9,7 +9,7 @@ from notbugs.attacks.ascent import projected_ascent
 from notbugs.attacks.objectives import LOSSES, LabelObjective, RowObjective
 from notbugs.errors import NotbugsError, require_positive, unknown
 from notbugs.models.frozen import frozen
-from notbugs.tensors import Classifier, Images, Labels, Mask, PerExample
+from notbugs.tensors import Classifier, Images, Labels, PerExample
 from notbugs.threats import Threat
 
 
@@ -47,11 +47,11 @@ class EstimatedGradient:
             values = self.objective(images)
         return self._with_slopes(images, values, torch.arange(len(images), device=images.device))
 
-    def values_and_finished(self, images: Images) -> tuple[PerExample, Mask]:
+    def values_and_leads(self, images: Images) -> tuple[PerExample, PerExample]:
         """A finished image gets no gradient: its search is over, and samples are what costs."""
         with torch.no_grad():
-            values, finished = self.objective.values_and_finished(images)
-        return self._with_slopes(images, values, (~finished).nonzero()[:, 0]), finished
+            values, leads = self.objective.values_and_leads(images)
+        return self._with_slopes(images, values, (~(leads > 0)).nonzero()[:, 0]), leads
 
     def take(self, rows: torch.Tensor) -> "EstimatedGradient":
         return replace(self, objective=self.objective.take(rows))

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from notbugs.errors import NotbugsError
-from notbugs.tensors import Classifier, Images, Labels, Logits, Mask, PerExample
+from notbugs.tensors import Classifier, Images, Labels, Logits, PerExample
 
 LogitLoss = Callable[[Logits, Labels], PerExample]
 """Logits and labels -> one loss per image, high where the label is missed."""
@@ -94,8 +94,8 @@ class RowObjective(Protocol):
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor: ...
 
-    def values_and_finished(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Values, and which images need no further search; one forward pass for both."""
+    def values_and_leads(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Values, and by how much each image is past what is sought: above 0 it is finished. One forward pass."""
         ...
 
     def take(self, rows: torch.Tensor) -> "RowObjective": ...
@@ -115,14 +115,13 @@ class LabelObjective:
     targeted: bool = False
 
     def __call__(self, images: Images) -> PerExample:
-        return self.values_and_finished(images)[0]
+        return self.values_and_leads(images)[0]
 
-    def values_and_finished(self, images: Images) -> tuple[PerExample, Mask]:
+    def values_and_leads(self, images: Images) -> tuple[PerExample, PerExample]:
         logits = _in_full(self.model(images))
-        hit = logits.detach().argmax(1) == self.labels
-        loss = self.loss(logits, self.labels)
-        # NaN hits and misses nothing: argmax would take it for an answer.
-        return (-loss, hit & ~loss.isnan()) if self.targeted else (loss, ~hit & ~loss.isnan())
+        # The margin, not argmax, which would take NaN for an answer.
+        loss, missed_by = self.loss(logits, self.labels), margin(logits.detach(), self.labels)
+        return (-loss, -missed_by) if self.targeted else (loss, missed_by)
 
     def take(self, rows: torch.Tensor) -> "LabelObjective":
         return replace(self, labels=self.labels[rows])
@@ -139,8 +138,8 @@ class TargetedObjective:
 
     >>> logits = torch.tensor([[4.0, 3.0, 1.0, 0.0]])
     >>> objective = TargetedObjective(lambda images: logits, torch.tensor([0]), torch.tensor([1]), targeted_margin)
-    >>> objective.values_and_finished(torch.zeros(1, 1, 1, 1))
-    (tensor([-1.]), tensor([False]))
+    >>> objective.values_and_leads(torch.zeros(1, 1, 1, 1))
+    (tensor([-1.]), tensor([-1.]))
     """
 
     model: Classifier
@@ -149,12 +148,11 @@ class TargetedObjective:
     loss: TargetedLoss = targeted_dlr
 
     def __call__(self, images: Images) -> PerExample:
-        return self.values_and_finished(images)[0]
+        return self.values_and_leads(images)[0]
 
-    def values_and_finished(self, images: Images) -> tuple[PerExample, Mask]:
+    def values_and_leads(self, images: Images) -> tuple[PerExample, PerExample]:
         logits = _in_full(self.model(images))
-        loss = self.loss(logits, self.labels, self.targets)
-        return loss, (logits.detach().argmax(1) != self.labels) & ~loss.isnan()
+        return self.loss(logits, self.labels, self.targets), margin(logits.detach(), self.labels)
 
     def take(self, rows: torch.Tensor) -> "TargetedObjective":
         return replace(self, labels=self.labels[rows], targets=self.targets[rows])
@@ -188,15 +186,15 @@ class EmbeddingMatch:
     close_enough: float = 0.0
 
     def __call__(self, images: Images) -> PerExample:
-        return self.values_and_finished(images)[0]
+        return self.values_and_leads(images)[0]
 
-    def values_and_finished(self, images: Images) -> tuple[PerExample, Mask]:
+    def values_and_leads(self, images: Images) -> tuple[PerExample, PerExample]:
         difference = self.embed(images).float() - self.targets
         # A start that equals its target has distance 0, where a bare square root has gradient NaN.
         distance = difference.square().sum(1).clamp_min(1e-12).sqrt()
         if self.relative:
             distance = distance / self.targets.square().sum(1).clamp_min(1e-12).sqrt()
-        return -distance, distance.detach() <= self.close_enough
+        return -distance, self.close_enough - distance.detach()
 
     def take(self, rows: torch.Tensor) -> "EmbeddingMatch":
         return replace(self, targets=self.targets[rows])

@@ -102,7 +102,9 @@ class PGD:
     def _standing(
         self, model: Classifier, images: Images, labels: Labels
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        return LabelObjective(model, labels, LOSSES[self.loss], self.targeted).values_and_finished(images)
+        objective = LabelObjective(model, labels, LOSSES[self.loss], self.targeted)
+        values, leads = objective.values_and_leads(images)
+        return values, leads > 0
 
 
 def parse_attack(text: str) -> PGD:

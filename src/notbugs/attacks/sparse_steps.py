@@ -9,6 +9,7 @@ from typing import final
 
 import torch
 
+from notbugs.l1_ball import open_to
 from notbugs.tensors import Images, Mask, PerExample
 from notbugs.threats import Threat
 
@@ -33,8 +34,7 @@ class SparseSteps:
         """
         flat = gradients.flatten(1)
         sign = flat.sign()
-        # Products, not where(): it would pass NaN off as a flat gradient.
-        size = flat.abs() * (sign.clamp_min(0) - centers.flatten(1)).sign_().abs_()
+        size = flat.abs() * open_to(sign, centers.flatten(1))
         wanted = (self.changed / SHRINK).ceil().clamp(1, flat.shape[1]).long()
         largest = size.topk(int(wanted.max()), dim=1).values
         threshold = largest.gather(1, wanted[:, None] - 1)

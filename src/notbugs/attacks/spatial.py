@@ -142,7 +142,7 @@ class Spatial(Threat):
             found[better], nearest[better] = members[better], distance[better]
         return found
 
-    def ascent_direction(self, gradients: Images) -> Images:
+    def ascent_direction(self, gradients: Images, images: Images | None = None) -> Images:
         raise NotbugsError(f"{self} is a grid and has no directions; search it with SpatialGrid")
 
     def random_start(self, centers: Images, generator: torch.Generator) -> Images:
@@ -201,8 +201,8 @@ class SpatialGrid:
         assert isinstance(threat, Spatial)  # or it would not have been made
         with frozen(model), torch.no_grad():
             objective, found = LabelObjective(model, labels, margin), images.clone()
-            best, fooled = _known(objective, images)
-            rows, motions = (~fooled).nonzero()[:, 0], threat.motions()[1:].flip(0).to(images.device)
+            best = _margins(objective, images)
+            rows, motions = (best <= 0).nonzero()[:, 0], threat.motions()[1:].flip(0).to(images.device)
             while len(rows) > 0 and len(motions) > 0:
                 points, motions = motions.tensor_split([max(1, max(PASS, len(images)) // len(rows))])
                 each = (len(points), len(rows))
@@ -211,12 +211,10 @@ class SpatialGrid:
                     points.repeat_interleave(len(rows), dim=0),
                     padding=threat.padding,
                 )
-                values, fooled = (
-                    part.view(each) for part in _known(objective.take(rows.repeat(len(points))), shown)
-                )
+                values = _margins(objective.take(rows.repeat(len(points))), shown).view(each)
                 # Of several successes the first: what is shown together with what must not matter.
                 order = torch.arange(len(points), 0, -1, device=images.device)[:, None]
-                hit, first = (fooled * order).max(0)
+                hit, first = ((values > 0) * order).max(0)
                 highest, where = values.max(0)
                 won = hit > 0
                 better = (won | (highest > best[rows])).nonzero()[:, 0]
@@ -227,11 +225,11 @@ class SpatialGrid:
             return found
 
 
-def _known(objective: LabelObjective, images: Images) -> tuple[Tensor, Tensor]:
-    values, fooled = objective.values_and_finished(images)
-    if bool(values.isnan().any()):
+def _margins(objective: LabelObjective, images: Images) -> PerExample:
+    margins = objective(images)
+    if bool(margins.isnan().any()):
         raise SearchMetNaNError
-    return values, fooled
+    return margins
 
 
 __all__ = ["Spatial", "SpatialGrid", "moved"]

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from notbugs.attacks.abort_early import outlook
 from notbugs.attacks.objectives import LOSSES, LabelObjective
 from notbugs.errors import NotbugsError, SearchMetNaNError, unknown
 from notbugs.models.frozen import frozen
@@ -36,7 +37,8 @@ class Square:
     """Random search for the highest loss in the threat, by `queries` forward passes a restart and no gradient.
 
     An image leaves at its first success; restarts concern the images that still stand. Those that stand to the
-    end come back with the highest loss seen. Raises NotbugsError for values that make no search.
+    end come back with the highest loss seen. With `abort_early` images also leave when they are far from
+    falling and come no nearer (`abort_early.py`). Raises NotbugsError for values that make no search.
 
     >>> from notbugs.threats import Linf
     >>> attack = Square(threat=Linf(8 / 255))
@@ -54,6 +56,7 @@ class Square:
     queries: int = 5000
     restarts: int = 1
     loss: str = "margin"
+    abort_early: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.threat, L2 | Linf):
@@ -70,6 +73,7 @@ class Square:
     def __str__(self) -> str:
         kind = "" if self.loss == "margin" else f"-{self.loss.replace('_', '-')}"
         more = f"x{self.restarts}" if self.restarts > 1 else ""
+        kind += "-early" if self.abort_early else ""
         return f"square{kind}:{self.threat}:{self.queries}{more}"
 
     def __call__(
@@ -79,7 +83,8 @@ class Square:
         objective = LabelObjective(model, labels, LOSSES[self.loss])
         with frozen(model), torch.no_grad():
             found = images.clone()
-            best, fooled = _evaluate(objective, images)
+            best, leads = _evaluate(objective, images)
+            fooled = leads > 0
             for _ in range(self.restarts):
                 rows = (~fooled).nonzero()[:, 0]
                 if len(rows) == 0:
@@ -95,32 +100,38 @@ class Square:
     ) -> tuple[Images, PerExample, Mask]:
         """One restart: the images of the highest loss, that loss, and whether they are misclassified."""
         points = _start(centers, self.threat, generator)
-        values, fooled = _evaluate(objective, points)
-        found, best, fell = points.clone(), values.clone(), fooled.clone()
+        values, leads = _evaluate(objective, points)
+        found, best, fell = points.clone(), values.clone(), leads > 0
+        leaving, ahead = fell, outlook(values, steps=self.queries)
         active = torch.arange(len(centers), device=centers.device)
         for query in range(1, self.queries):
-            if bool(fooled.any()):
-                found[active], best[active], fell[active] = points, values, fooled
-                going = (~fooled).nonzero()[:, 0]
+            if bool(leaving.any()):
+                going = (~leaving).nonzero()[:, 0]
                 if len(going) == 0:
-                    return found, best, fell
+                    break
                 active, points, centers, values = active[going], points[going], centers[going], values[going]
-                objective = objective.take(going)
+                objective, ahead = objective.take(going), ahead.take(going)
             side = _side(centers, self.threat, query - 1, self.queries)
             tried = _proposal(points, centers, self.threat, side, generator)
-            new_values, fooled = _evaluate(objective, tried)
+            new_values, leads = _evaluate(objective, tried)
+            fooled = leads > 0
             better = fooled | (new_values > values)
             points = torch.where(better[:, None, None, None], tried, points)
             values = torch.where(better, new_values, values)
-        found[active], best[active], fell[active] = points, values, fooled
+            leaving = fooled
+            if self.abort_early:
+                ahead, hopeless = ahead.after(query, leads)
+                leaving = fooled | hopeless
+            if bool(leaving.any()) or query == self.queries - 1:
+                found[active], best[active], fell[active] = points, values, fooled
         return found, best, fell
 
 
-def _evaluate(objective: LabelObjective, images: Images) -> tuple[PerExample, Mask]:
-    values, fooled = objective.values_and_finished(images)
+def _evaluate(objective: LabelObjective, images: Images) -> tuple[PerExample, PerExample]:
+    values, leads = objective.values_and_leads(images)
     if bool(values.isnan().any()):
         raise SearchMetNaNError
-    return values, fooled
+    return values, leads
 
 
 def _side(images: Images, threat: Threat, query: int, queries: int) -> int:

@@ -10,7 +10,7 @@ from notbugs.attacks import Attack
 from notbugs.audits.cascade import STANDS, WRONG, cascade, predictions, views_of
 from notbugs.audits.flag import Flag, met_nan, once
 from notbugs.audits.nearest import with_nearest
-from notbugs.audits.outcomes import cascade_outcomes, suspicions
+from notbugs.audits.outcomes import cascade_outcomes, other_threats, suspicions
 from notbugs.audits.proportion import Proportion
 from notbugs.audits.sanity import check
 from notbugs.audits.suites import suite_attacks
@@ -20,7 +20,7 @@ from notbugs.models import frozen
 from notbugs.models.logits import require_logits
 from notbugs.progress import Progress, silent
 from notbugs.tensors import Classifier
-from notbugs.threats import TOLERANCE, Threat
+from notbugs.threats import TOLERANCE, Threat, as_threat
 
 
 @final
@@ -121,7 +121,7 @@ def audit(
     model: Classifier,
     data: LabeledImages,
     *,
-    threat: Threat,
+    threat: Threat | str,
     attacks: str | Sequence[Attack] = "fast",
     nearest: Attack | None = None,
     sanity: bool = True,
@@ -146,6 +146,7 @@ def audit(
     >>> found.robust_accuracy <= found.clean_accuracy, found.attacks
     (True, ('pgd:l2:0.5:20', 'pgd-margin:l2:0.5:20'))
     """
+    threat = as_threat(threat)
     if isinstance(attacks, str):
         attacks = suite_attacks(attacks, threat, classes=data.classes)
     if not attacks:
@@ -192,6 +193,7 @@ def reasons(
     columns = {name: column.to(data.labels.device) for name, column in audited.found.columns.items()}
     fell_to = columns["fell_to"]
     found = list(suspicions(cascade_outcomes(attacks, fell_to), right=fell_to != WRONG, labels=data.labels))
+    found += other_threats(attacks, audited.threat)
     if lost := int(columns["met_nan"].sum()):
         found.append(met_nan(f"Around {lost} of {len(data)} images an attack"))
     # What the labels show on all images is not asked of a sample again.

@@ -1,6 +1,7 @@
 """Attacks one after the other, each on the images still standing. What they return is a proposal, not a verdict."""
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +11,8 @@ from typing import final
 import torch
 
 from notbugs.attacks import Attack
-from notbugs.attacks.objectives import margin
+from notbugs.attacks.boundary import onto_the_boundary
+from notbugs.attacks.objectives import LabelObjective, margin
 from notbugs.data.labeled import LabeledImages
 from notbugs.errors import SearchMetNaNError
 from notbugs.hardware import choose_precision
@@ -183,10 +185,16 @@ def search(
     if getattr(attack, "exact", False) or views.fast is views.exact:
         return attack(views.exact, images, labels, generator=generator)
     found = attack(views.fast, images, labels, generator=generator)
+    if math.isinf(attack.threat.eps):  # what was sought is the nearest: all of it lies on a boundary
+        rows = (found != images).flatten(1).any(1).nonzero()[:, 0]
+        objective = LabelObjective(views.exact, labels[rows], margin)
+        found = found.index_copy(0, rows, onto_the_boundary(objective, images[rows], found[rows]))
     with torch.no_grad(), frozen(views.model):
         logits, claimed = views.model(found), views.fast(found).argmax(1) != labels
     lead = -margin(logits, labels)
-    by_a_hair = lead <= HAIR * logits.abs().amax(1)
+    # A search that is given up where it gains nothing gains nothing below the rounding either: it gets twice as much.
+    hair = HAIR * (2 if getattr(attack, "abort_early", False) else 1) * math.isfinite(attack.threat.eps)
+    by_a_hair = lead <= hair * logits.abs().amax(1)
     again = ((lead >= 0) & (claimed | by_a_hair)).nonzero()[:, 0]
     if len(again) > 0:
         found = found.clone()

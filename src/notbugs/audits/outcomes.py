@@ -1,5 +1,6 @@
 """Reasons in what an audit already knows: which images were given to which attack, and which fell."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
@@ -8,6 +9,7 @@ from notbugs.attacks import Attack
 from notbugs.audits.agreement import chance_accuracy
 from notbugs.audits.flag import Flag
 from notbugs.tensors import Labels, Mask
+from notbugs.threats import Threat
 
 BEATEN, LENGTHENED = 0.01, 0.02
 """Shares of the images given, and at least two: felled by outputs alone where gradients had failed; felled by more
@@ -64,6 +66,32 @@ def suspicions(outcomes: Sequence[Outcome], *, right: Mask, labels: Labels) -> t
     return tuple(flag for flag in found if flag)
 
 
+def other_threats(attacks: Sequence[Attack], threat: Threat) -> list[Flag]:
+    """Attacks that look elsewhere than where is counted; one without a limit, for the nearest, sees all of it.
+
+    >>> from notbugs.attacks import APGD
+    >>> from notbugs.threats import L2, Linf
+    >>> [flag.name for flag in other_threats([APGD(threat=L2(0.5)), APGD(threat=L2(1.0))], L2(0.5))]
+    ['other_threat']
+    """
+    others = [
+        str(attack)
+        for attack in attacks
+        if attack.threat != threat
+        and not (type(attack.threat) is type(threat) and attack.threat.eps == math.inf)
+    ]
+    if not others:
+        return []
+    return [
+        Flag(
+            "other_threat",
+            f"{' and '.join(others)} did not search {threat}, in which successes are counted.",
+            f"Give every attack the threat {threat}: what lies outside is not counted, and what was not searched may "
+            "hold more.",
+        )
+    ]
+
+
 def _black_box(outcomes: Sequence[Outcome]) -> Flag | None:
     """The blind attack that fells most of what attacks with gradients were given and left standing."""
     seeing = [outcome for outcome in outcomes if outcome.uses_gradients]
@@ -110,4 +138,4 @@ def sum_of(masks: Sequence[Mask]) -> Mask:
     return whole
 
 
-__all__ = ["Outcome", "cascade_outcomes", "suspicions"]
+__all__ = ["Outcome", "cascade_outcomes", "other_threats", "suspicions"]

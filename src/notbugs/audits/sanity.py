@@ -58,7 +58,8 @@ def check(
         ]
         changing = changing_answers(probe)
         # What changes from call to call also changes from batch to batch; that would be said twice.
-        found += [changing, None if changing else rows_influence_each_other(probe)]
+        mixing = None if changing else rows_influence_each_other(probe)
+        found += [changing, mixing]
         found += [
             probabilities(probe),
             saturated_logits(probe),
@@ -68,7 +69,8 @@ def check(
         climbed = slopes(probe)
         unusable = unusable_gradients(probe, climbed)
         found.append(unusable or misleading_gradients(probe, climbed))
-        if unusable is None or unusable.name != "nan_gradients":  # on NaN a search only stops
+        # On NaN a search only stops; where rows influence each other, none may leave the batch.
+        if mixing is None and (unusable is None or unusable.name != "nan_gradients"):
             found += reasons_in_searches(probe, threat)
     return once(flag for flag in found if flag)  # the cheapest evidence is said
 

@@ -9,7 +9,6 @@ Roundings differ from the original's, so whatever is found here is verified on t
 import operator
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from copy import deepcopy
 from typing import Any, final
 
@@ -17,6 +16,7 @@ import torch
 from torch import fx, nn
 from torch.nn.utils import skip_init
 
+from notbugs.models.autocast import Autocast
 from notbugs.models.classifier import ImageClassifier
 from notbugs.tensors import Classifier, Embeddings, Images, Logits
 
@@ -116,31 +116,6 @@ def threads_for(model: Classifier, device: torch.device) -> int:
     Any other may write to itself when called (hooks, counters), and an accelerator takes a batch whole: 1.
     """
     return torch.get_num_threads() if device.type == "cpu" and isinstance(model, FoldedClassifier) else 1
-
-
-@final
-class Autocast:
-    """Any network under autocast, its logits (and features, if it has an `embed`) in float32."""
-
-    def __init__(self, model: Classifier, precision: torch.dtype) -> None:
-        self._model = model
-        self._precision = precision
-
-    def __call__(self, images: Images) -> Logits:
-        with autocast_context(images.device, self._precision):
-            return self._model(images.contiguous(memory_format=torch.channels_last)).float()
-
-    def embed(self, images: Images) -> Embeddings:
-        with autocast_context(images.device, self._precision):
-            features: torch.Tensor = self._model.embed(images.contiguous(memory_format=torch.channels_last))  # type: ignore[attr-defined]
-        return features.float()
-
-
-def autocast_context(device: torch.device, precision: torch.dtype) -> torch.autocast | nullcontext[None]:
-    """Mixed precision on `device`, or nothing when `precision` is float32."""
-    if precision == torch.float32:
-        return nullcontext()
-    return torch.autocast(device.type, dtype=precision)
 
 
 def _folded(source: nn.Module, dtype: torch.dtype) -> tuple[nn.Module, list[Callable[[], None]]]:

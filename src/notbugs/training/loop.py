@@ -16,7 +16,8 @@ from notbugs.data.labeled import LabeledImages
 from notbugs.errors import NotbugsError
 from notbugs.hardware import choose_precision
 from notbugs.models import ImageClassifier, model_digest
-from notbugs.models.folding import FoldedClassifier, autocast_context, threads_for
+from notbugs.models.autocast import autocast_context
+from notbugs.models.folding import FoldedClassifier, threads_for
 from notbugs.progress import Progress, silent
 from notbugs.seeds import generator
 from notbugs.threads import over_parts

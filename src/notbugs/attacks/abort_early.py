@@ -1,0 +1,63 @@
+"""When a search around an image is not worth going on with: what `abort_early=True` means, in every attack alike.
+
+Most of an audit's time goes to images that do not fall. What a search gains shrinks as it goes on, about as fast as
+the steps double: one that would not get there if every further doubling brought four times what the last one did will
+not get there.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import final
+
+import torch
+
+from notbugs.tensors import Mask, PerExample
+
+FIRST_LOOK = 1 / 20
+"""The share of its steps after which a search is first looked at; then each time that its steps have doubled."""
+
+PACE = 4.0
+"""How many times the gain of the last doubling is granted to each that is to come."""
+
+
+@final
+@dataclass(frozen=True)
+class Outlook:
+    """The highest lead of each search so far, and that at the last look (a lead above 0 is a success)."""
+
+    steps: int
+    best: PerExample
+    before: PerExample
+
+    def after(self, step: int, leads: PerExample) -> tuple["Outlook", Mask]:
+        """The outlook after `step` steps, which have led here, and which searches are out of reach of a success."""
+        best = torch.fmax(self.best, leads)
+        if not self._is_time(step):
+            return replace(self, best=best), torch.zeros_like(best, dtype=torch.bool)
+        gains = best - self.before  # infinite, or no number, before the second look: nothing is given up
+        hopeless = best + PACE * gains * math.log2(self.steps / step) < 0
+        return replace(self, best=best, before=best), hopeless
+
+    def take(self, rows: torch.Tensor) -> "Outlook":
+        return replace(self, best=self.best[rows], before=self.before[rows])
+
+    def _is_time(self, step: int) -> bool:
+        first = max(2, int(FIRST_LOOK * self.steps))
+        times, rest = divmod(step, first)
+        return first <= step < self.steps and rest == 0 and times & (times - 1) == 0  # a power of two
+
+
+def outlook(like: PerExample, *, steps: int) -> Outlook:
+    """That of searches of so many steps, before the first.
+
+    >>> ahead = outlook(torch.zeros(2), steps=20)
+    >>> for step, leads in [(2, [-3.0, -3.0]), (4, [-2.5, -2.9])]:
+    ...     ahead, hopeless = ahead.after(step, torch.tensor(leads))
+    >>> hopeless.tolist()
+    [False, True]
+    """
+    nothing = torch.full_like(like, -torch.inf)
+    return Outlook(steps, nothing, nothing)
+
+
+__all__ = ["Outlook", "outlook"]
