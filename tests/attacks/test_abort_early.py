@@ -6,6 +6,9 @@ from conftest import Curved
 
 from notbugs.attacks import APGD, FAB, APGDTargeted, Square
 from notbugs.attacks.abort_early import outlook
+from notbugs.attacks.auto_ascent import auto_ascent
+from notbugs.attacks.halving_steps import halving_steps
+from notbugs.errors import NotbugsError
 from notbugs.seeds import generator
 from notbugs.threats import L1, L2, Linf
 
@@ -33,6 +36,15 @@ def test_what_was_never_reached_has_no_pace():
         100,
         80,
     ]  # found before the look at 40, and no nearer at 80
+
+
+def test_only_a_search_that_images_may_leave_can_be_given_up():
+    images = torch.full((1, 1, 1, 1), 0.5)
+    with pytest.raises(NotbugsError, match="abort_early needs stop_when_finished"):
+        auto_ascent(
+            lambda shown: shown.flatten(1)[:, 0], images, threat=L2(0.1), centers=images, steps=5,
+            pace=halving_steps(L2(0.1), images, steps=5), abort_early=True,
+        )  # fmt: skip
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 5])
@@ -76,8 +88,21 @@ def test_nearly_all_that_falls_to_a_whole_search_falls_to_one_that_is_given_up(n
         fell[early], shown[early] = int((model(found).argmax(1) != labels).sum()), counted.shown
     assert 20 < fell[False] < 180  # neither all nor none
     assert fell[True] >= fell[False] - (8 if name == "square" else 2)  # luck comes in leaps
-    # In L1 two of the three parts of a search are in larger balls, where nearly all get through.
+    # In L1 only the last part of a search is in the ball itself, where it may be given up.
     assert shown[True] < (0.97 if isinstance(threat, L1) else 0.7) * shown[False]
+
+
+def test_a_target_that_catches_up_is_not_given_up_for_another_that_stands_still():
+    """Class 1 is a hair from overtaking and never will; class 2 rises with every step."""
+
+    def model(images):
+        place = images.flatten(1)[:, 0] - 0.5
+        return torch.stack([0 * place, 0 * place - 0.01, 20 * place - 3, 0 * place - 9], dim=1)
+
+    images, labels = torch.full((3, 1, 1, 1), 0.5), torch.zeros(3, dtype=torch.int64)
+    attack = APGDTargeted(threat=Linf(0.2), steps=40, targets=2, abort_early=True)
+    found = attack(model, images, labels, generator=generator(0))
+    assert model(found).argmax(1).tolist() == [2, 2, 2]
 
 
 @pytest.mark.parametrize("name", EARLY)

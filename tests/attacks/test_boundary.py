@@ -44,3 +44,28 @@ def test_no_images_are_no_work():
     assert (
         onto_the_boundary(LabelObjective(beyond(0.5), torch.zeros(0).long()), none, none).shape == none.shape
     )
+
+
+def test_each_image_of_a_batch_has_its_own_crossing():
+    places = torch.tensor([0.6, 0.702, 0.73, 0.99, 0.55, 0.699])
+    images = torch.full((6, 1, 1, 2), 0.5)
+    found = images + 0.2
+    found[4] = images[4]  # nothing was found for it
+
+    class Rows:
+        """An objective whose places follow its rows."""
+
+        def __init__(self, places):
+            self.places = places
+
+        def values_and_leads(self, shown):
+            return None, shown[:, 0, 0, 0] - self.places
+
+        def take(self, rows):
+            return Rows(self.places[rows])
+
+    drawn = onto_the_boundary(Rows(places), images, found)[:, 0, 0, 0]
+    for row in (0, 1, 2, 5):
+        assert places[row] < drawn[row] <= places[row] + 0.2 * 1.3 * PRECISION
+    assert drawn[3] == found[3, 0, 0, 0]
+    assert drawn[4] == 0.5

@@ -1,17 +1,19 @@
 """Audits: the harness counts, the attack only proposes."""
 
+import math
 from dataclasses import dataclass, replace
 
 import pytest
 import torch
 
-from notbugs.attacks import PGD
+from notbugs.attacks import FMN, PGD
 from notbugs.audits import (
     audit,
     cascade,
     default_attacks,
     nearest_attack,
     predictions,
+    propose,
     suite_attacks,
     views_of,
 )
@@ -19,6 +21,7 @@ from notbugs.data import LabeledImages
 from notbugs.data.planted import PlantedTruth, planted
 from notbugs.errors import NotbugsError
 from notbugs.models import ImageClassifier, build
+from notbugs.seeds import generator
 from notbugs.threats import L1, L2
 from notbugs.training import TrainConfig, train
 
@@ -115,6 +118,18 @@ def test_no_attack_is_no_audit(data: LabeledImages) -> None:
 def test_the_default_leaves_fooled_images_out() -> None:
     assert all(isinstance(attack, PGD) and attack.stop_when_fooled for attack in default_attacks(L2(0.5)))
     assert replace(default_attacks(L2(0.5))[0], loss="margin") == default_attacks(L2(0.5))[1]
+
+
+def test_the_nearest_found_in_bfloat16_lie_on_the_boundary_of_the_model_itself(data, trained) -> None:
+    part, seek = data.first(60), FMN(threat=L2(math.inf), steps=60)
+    found = {}
+    for precision in ("float32", "bfloat16"):
+        views = views_of(trained, part.images.device, precision=precision)
+        made = propose(views, seek, part, draw=lambda number: generator(0, number))
+        right = predictions(trained, part.images) == part.labels
+        assert made.fools(part.labels)[right].float().mean() > 0.98
+        found[precision] = L2(1).size(made.images, part.images)[right & made.fools(part.labels)]
+    assert found["bfloat16"].median() == pytest.approx(float(found["float32"].median()), rel=0.02)
 
 
 def test_in_l1_the_default_takes_sparse_steps() -> None:

@@ -49,10 +49,11 @@ def _line_for(stage: str) -> Progress:
 
     def report(done: int, total: int, note: str) -> None:
         nonlocal last, ended
-        now = time.monotonic()
-        if ended or (done < total and now - last < 30):
+        now, is_end = time.monotonic(), done == total
+        if (is_end and ended) or (not is_end and now - last < 30):
+            ended = is_end
             return
-        last, ended = now, done == total
+        last, ended = now, is_end
         left = "" if done == total else f", {(now - started) / done * (total - done):.0f} s left"
         print(f"{stage}: {done}/{total} in {now - started:.0f} s{left} ({note})", file=sys.stderr)  # noqa: T201
 

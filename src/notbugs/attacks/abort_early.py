@@ -14,7 +14,9 @@ import torch
 from notbugs.tensors import Mask, PerExample
 
 FIRST_LOOK = 1 / 20
-"""The share of its steps after which a search is first looked at; then each time that its steps have doubled."""
+"""The share of its steps after which a search is first looked at; then each time that its steps have doubled.
+
+From the second look on it has a pace."""
 
 PACE = 4.0
 """How many times the gain of the last doubling is granted to each that is to come."""
@@ -47,6 +49,11 @@ class Outlook:
         return first <= step < self.steps and rest == 0 and times & (times - 1) == 0  # a power of two
 
 
+def mark(abort_early: bool) -> str:
+    """What the text of an attack says of it."""
+    return "-early" if abort_early else ""
+
+
 def outlook(like: PerExample, *, steps: int) -> Outlook:
     """That of searches of so many steps, before the first.
 
@@ -60,4 +67,4 @@ def outlook(like: PerExample, *, steps: int) -> Outlook:
     return Outlook(steps, nothing, nothing)
 
 
-__all__ = ["Outlook", "outlook"]
+__all__ = ["Outlook", "mark", "outlook"]

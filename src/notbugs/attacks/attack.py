@@ -12,12 +12,12 @@ from notbugs.threats import Threat
 class Attack(Protocol):
     """Adding one is a file here, an import in `attacks/__init__.py`, and a row in `tests/attacks`.
 
-    Its text is NAME[-LOSS][-TARGETS]:THREAT:STEPS, with a further xRESTARTS where there are several (nes: xSAMPLES;
-    cw: ROUNDSxSTEPS).
+    Its text is NAME[-LOSS][-TARGETS][-early]:THREAT:STEPS, with a further xRESTARTS where there are several (nes:
+    xSAMPLES; cw: ROUNDSxSTEPS).
 
-    Two class attributes are read where an attack has them: `exact = True` if it compares outputs too fine for
-    bfloat16 (audits then run it on the float32 view of a model alone), `uses_gradients = False` if it sees outputs
-    only.
+    What audits read of an attack that has it: `exact = True` if it compares outputs too fine for bfloat16 (it then
+    runs on the float32 view of a model alone), `uses_gradients = False` if it sees outputs only, `minimal = True` if
+    it looks for the nearest adversarial image, however large its threat, and `abort_early`.
     """
 
     @property

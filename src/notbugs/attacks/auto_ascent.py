@@ -4,14 +4,14 @@ What the searches of Auto-PGD share (Croce & Hein 2020, algorithm 1; 2021, algor
 adapts is its `Pace`. `projected_ascent` is the plain loop, with a fixed step.
 """
 
-from dataclasses import dataclass
-from typing import Protocol, final, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import torch
 
 from notbugs.attacks.abort_early import outlook
 from notbugs.attacks.ascent import evaluate, input_gradients
-from notbugs.errors import SearchMetNaNError
+from notbugs.attacks.in_turn import Climb
+from notbugs.errors import NotbugsError, SearchMetNaNError
 from notbugs.tensors import Images, Mask, Objective, PerExample
 from notbugs.threats import Threat
 
@@ -42,16 +42,6 @@ class Pace(Protocol):
     def take(self, rows: torch.Tensor) -> "Pace": ...
 
 
-@final
-@dataclass(frozen=True)
-class Climb:
-    """Where a search ended: the best point of each image, its value, and whether the objective is satisfied there."""
-
-    images: Images
-    values: PerExample
-    finished: Mask
-
-
 def auto_ascent(
     objective: Objective,
     start: Images,
@@ -69,7 +59,7 @@ def auto_ascent(
     must then be a RowObjective), and with `abort_early` as well when that is out of its reach. Rows do not influence
     each other. Cost: `steps` gradients and one value.
 
-    Raises NotbugsError if the search runs into NaN.
+    Raises NotbugsError if the search runs into NaN, and for `abort_early` without `stop_when_finished`.
 
     >>> from notbugs.attacks.halving_steps import halving_steps
     >>> from notbugs.threats import L2
@@ -78,6 +68,8 @@ def auto_ascent(
     >>> auto_ascent(lambda x: x[:, 0, 0, 0], centers, threat=L2(0.25), centers=centers, steps=5, pace=pace).images
     tensor([[[[0.7500, 0.5000]]]])
     """
+    if abort_early and not stop_when_finished:
+        raise NotbugsError("abort_early needs stop_when_finished: without it no image leaves the search")
     images = threat.project(start, centers).detach()
     previous: Images | None = None
     active = torch.arange(len(images), device=images.device)

@@ -16,8 +16,8 @@ PRECISION = 2**-8
 
 @torch.no_grad()
 def onto_the_boundary(objective: LabelObjective, images: Images, found: Images) -> Images:
-    """The nearest success on the line from each image through what was found for it, or a little beyond, to 2^-8 of
-    its length; what was found itself where there is none.
+    """A success on the line from each image through what was found for it, or a little beyond, with a failure just
+    before it, within 2^-8 of the length; what was found itself where there is none, or where it is the image.
 
     >>> def brighter(images):  # is the first value above 0.7?
     ...     return torch.stack([torch.zeros(len(images)), images[:, 0, 0, 0] - 0.7], dim=1)
@@ -34,8 +34,9 @@ def onto_the_boundary(objective: LabelObjective, images: Images, found: Images) 
         return objective.take(rows).values_and_leads(at(shares, rows))[1] > 0
 
     low, high = images.new_zeros(len(images)), images.new_full((len(images),), torch.inf)
+    changed = (found != images).flatten(1).any(1)
     for share in SHARES:
-        rows = ((high.isinf() if share >= 1 else high == 1) & (low < share)).nonzero()[:, 0]
+        rows = (changed & (high.isinf() if share >= 1 else high == 1)).nonzero()[:, 0]
         if len(rows) > 0:
             hit = succeeds(high.new_full((len(rows),), share), rows)
             high[rows[hit]], low[rows[~hit]] = share, share

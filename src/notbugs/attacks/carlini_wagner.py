@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import final
+from typing import ClassVar, final
 
 import torch
 
@@ -31,8 +31,8 @@ class CarliniWagner:
     the paper's f6. Between rounds each image's c grows tenfold until it is fooled, then is halved in on between the
     largest c that failed and the smallest that did not. `learning_rate` is Adam's, of w, when a round begins. Beyond
     the paper, it falls to 0 along a cosine, an image leaves a round in which it has stopped improving, and at the end
-    what was found is drawn as near as it can be on the straight line to the image, in 8 halvings: all for the last
-    percent, since Adam's first steps are of one length, however near the boundary.
+    what was found is drawn to the boundary on the straight line to the image, to 2^-8 of its length: all for the
+    last percent, since Adam's first steps are of one length, however near the boundary.
 
     `threat` says how far an image may go: one whose nearest success lies outside comes back unchanged.
     `L2(math.inf)` leaves only the box, and `threat.size(found, images)` is then the distance: an upper bound of the
@@ -50,6 +50,7 @@ class CarliniWagner:
     ('cw:l2:inf:9x100', 0.2)
     """
 
+    minimal: ClassVar[bool] = True
     threat: Threat
     steps: int = 1000
     rounds: int = 9

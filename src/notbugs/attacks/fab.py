@@ -11,7 +11,7 @@ from typing import ClassVar, final
 
 import torch
 
-from notbugs.attacks.abort_early import outlook
+from notbugs.attacks.abort_early import mark, outlook
 from notbugs.attacks.ascent import input_gradients
 from notbugs.attacks.balls import order_of
 from notbugs.attacks.hyperplane import shortest_change
@@ -83,8 +83,7 @@ class FAB:
 
     def __str__(self) -> str:
         more = f"x{self.restarts}" if self.restarts > 1 else ""
-        early = "-early" if self.abort_early else ""
-        return f"fab-t{self.targets}{early}:{self.threat}:{self.steps}{more}"
+        return f"fab-t{self.targets}{mark(self.abort_early)}:{self.threat}:{self.steps}{more}"
 
     def __call__(
         self, model: Classifier, images: Images, labels: Labels, *, generator: torch.Generator

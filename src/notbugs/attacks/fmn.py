@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import torch
 
@@ -49,6 +49,7 @@ class FMN:
     ('fmn:linf:inf:50', 0.2)
     """
 
+    minimal: ClassVar[bool] = True
     threat: Threat
     steps: int = 100
     step_size: float = 1.0

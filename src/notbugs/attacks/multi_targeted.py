@@ -1,11 +1,13 @@
 """MultiTargeted (Gowal et al. 2019, arXiv 1910.09338): towards each of the likely wrong classes in turn."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
 
 import torch
 
 from notbugs.attacks.ascent import projected_ascent
+from notbugs.attacks.in_turn import Climb, in_turn
 from notbugs.attacks.objectives import (
     LabelObjective,
     TargetedObjective,
@@ -65,28 +67,29 @@ class MultiTargeted:
             judge = LabelObjective(model, labels, margin)
             with torch.no_grad():
                 logits = model(images)
-                best = margin(logits, labels)
+                margins = LabelObjective(lambda _: logits, labels, margin)(images)
             ranked = others_ranked(logits, labels)[:, : self.targets]
-            found, rows = images.clone(), (~(best > 0)).nonzero()[:, 0]
-            for targets in ranked.unbind(1):
-                if len(rows) == 0:
-                    break
-                start = (
-                    self.threat.random_start(images[rows], generator) if self.random_start else images[rows]
-                )
-                reached = projected_ascent(
+
+            def search_for(targets: Labels) -> Callable[[torch.Tensor], Climb]:
+                return lambda rows: self._search(
                     TargetedObjective(model, labels[rows], targets[rows], targeted_margin),
-                    start,
-                    threat=self.threat,
-                    centers=images[rows],
-                    steps=self.steps,
-                    step_size=self.step_size,
-                    stop_when_finished=True,
-                )
-                with torch.no_grad():
-                    values = judge.take(rows)(reached)
-                fooled = values > 0
-                better = (fooled | (values > best[rows])).nonzero()[:, 0]
-                found[rows[better]], best[rows[better]] = reached[better], values[better]
-                rows = rows[~fooled]
-            return found
+                    images[rows], judge.take(rows), generator,
+                )  # fmt: skip
+
+            return in_turn(Climb(images, margins, margins > 0), map(search_for, ranked.unbind(1)))
+
+    def _search(
+        self,
+        objective: TargetedObjective,
+        images: Images,
+        judge: LabelObjective,
+        generator: torch.Generator,
+    ) -> Climb:
+        start = self.threat.random_start(images, generator) if self.random_start else images
+        reached = projected_ascent(
+            objective, start, threat=self.threat, centers=images, steps=self.steps, step_size=self.step_size,
+            stop_when_finished=True,
+        )  # fmt: skip
+        with torch.no_grad():
+            margins = judge(reached)
+        return Climb(reached, margins, margins > 0)

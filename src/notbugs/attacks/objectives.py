@@ -28,7 +28,7 @@ def cross_entropy(logits: Logits, labels: Labels) -> PerExample:
 
 
 def margin(logits: Logits, labels: Labels) -> PerExample:
-    """Best other logit minus the label's (Carlini & Wagner 2017, f6): positive exactly where the label is missed.
+    """Best other logit minus the label's (Carlini & Wagner 2017, f6): positive where the label is missed.
 
     >>> margin(torch.tensor([[3.0, 1.0, 0.0]]), torch.tensor([0])).tolist()
     [-2.0]
@@ -115,11 +115,12 @@ class LabelObjective:
     targeted: bool = False
 
     def __call__(self, images: Images) -> PerExample:
-        return self.values_and_leads(images)[0]
+        loss = self.loss(_in_full(self.model(images)), self.labels)
+        return -loss if self.targeted else loss
 
     def values_and_leads(self, images: Images) -> tuple[PerExample, PerExample]:
         logits = _in_full(self.model(images))
-        # The margin, not argmax, which would take NaN for an answer.
+        # The margin, not argmax, which would take NaN for an answer. A tie is no success.
         loss, missed_by = self.loss(logits, self.labels), margin(logits.detach(), self.labels)
         return (-loss, -missed_by) if self.targeted else (loss, missed_by)
 
@@ -134,7 +135,8 @@ class TargetedObjective:
 
     (A `LabelObjective` with targeted=True knows no true labels: there, only reaching the target counts.)
 
-    An image is finished when it is classified as anything but its label, whether that is its target or not.
+    An image is finished when it is classified as anything but its label, whether that is its target or not; until
+    then its lead is its target's, since that is where the search is going.
 
     >>> logits = torch.tensor([[4.0, 3.0, 1.0, 0.0]])
     >>> objective = TargetedObjective(lambda images: logits, torch.tensor([0]), torch.tensor([1]), targeted_margin)
@@ -148,11 +150,13 @@ class TargetedObjective:
     loss: TargetedLoss = targeted_dlr
 
     def __call__(self, images: Images) -> PerExample:
-        return self.values_and_leads(images)[0]
+        return self.loss(_in_full(self.model(images)), self.labels, self.targets)
 
     def values_and_leads(self, images: Images) -> tuple[PerExample, PerExample]:
         logits = _in_full(self.model(images))
-        return self.loss(logits, self.labels, self.targets), margin(logits.detach(), self.labels)
+        missed_by = margin(logits.detach(), self.labels)
+        lead = targeted_margin(logits.detach(), self.labels, self.targets)
+        return self.loss(logits, self.labels, self.targets), lead.where(~(missed_by > 0), missed_by)
 
     def take(self, rows: torch.Tensor) -> "TargetedObjective":
         return replace(self, labels=self.labels[rows], targets=self.targets[rows])

@@ -6,6 +6,7 @@ from typing import final, get_args
 import torch
 
 from notbugs.attacks.ascent import Keep, projected_ascent
+from notbugs.attacks.in_turn import Climb, in_turn
 from notbugs.attacks.objectives import LOSSES, LabelObjective
 from notbugs.errors import NotbugsError, require_positive, unknown
 from notbugs.models.frozen import frozen
@@ -63,32 +64,24 @@ class PGD:
     ) -> Images:
         """Images in the threat around `images`; `labels` are the true ones, or the targets when targeted."""
         with frozen(model):
-            found = self._search(model, images, labels, generator)
             if self.restarts == 1:
-                return found
-            value, finished = self._standing(model, found, labels)
-            for _ in range(self.restarts - 1):
-                every = torch.ones_like(finished)
-                rows = (~finished if self.stop_when_fooled else every).nonzero()[:, 0]
-                if len(rows) == 0:
-                    break
-                again = self._search(model, images[rows], labels[rows], generator)
-                new_value, new_finished = self._standing(model, again, labels[rows])
-                # A success is never traded for a higher loss without one.
-                better = (new_finished & ~finished[rows]) | (
-                    (new_finished == finished[rows]) & (new_value > value[rows])
-                )
-                found[rows[better]] = again[better]
-                value[rows[better]] = new_value[better]
-                finished[rows[better]] = new_finished[better]
-            return found
+                return self._search(model, images, labels, generator)
+
+            def climb(rows: torch.Tensor) -> Climb:
+                found = self._search(model, images[rows], labels[rows], generator)
+                with torch.no_grad():
+                    values, leads = self._objective(model, labels[rows]).values_and_leads(found)
+                return Climb(found, values, leads > 0)
+
+            first = climb(torch.arange(len(images), device=images.device))
+            return in_turn(first, [climb] * (self.restarts - 1), finished_too=not self.stop_when_fooled)
 
     def _search(
         self, model: Classifier, images: Images, labels: Labels, generator: torch.Generator
     ) -> Images:
         start = self.threat.random_start(images, generator) if self.random_start else images
         return projected_ascent(
-            LabelObjective(model, labels, LOSSES[self.loss], self.targeted),
+            self._objective(model, labels),
             start,
             threat=self.threat,
             centers=images,
@@ -98,13 +91,8 @@ class PGD:
             stop_when_finished=self.stop_when_fooled,
         )
 
-    @torch.no_grad()
-    def _standing(
-        self, model: Classifier, images: Images, labels: Labels
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        objective = LabelObjective(model, labels, LOSSES[self.loss], self.targeted)
-        values, leads = objective.values_and_leads(images)
-        return values, leads > 0
+    def _objective(self, model: Classifier, labels: Labels) -> LabelObjective:
+        return LabelObjective(model, labels, LOSSES[self.loss], self.targeted)
 
 
 def parse_attack(text: str) -> PGD:

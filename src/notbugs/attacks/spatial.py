@@ -202,7 +202,7 @@ class SpatialGrid:
         with frozen(model), torch.no_grad():
             objective, found = LabelObjective(model, labels, margin), images.clone()
             best = _margins(objective, images)
-            rows, motions = (best <= 0).nonzero()[:, 0], threat.motions()[1:].flip(0).to(images.device)
+            rows, motions = (best <= 0).nonzero()[:, 0], threat.motions()[1:].flip(0).to(images)
             while len(rows) > 0 and len(motions) > 0:
                 points, motions = motions.tensor_split([max(1, max(PASS, len(images)) // len(rows))])
                 each = (len(points), len(rows))

@@ -14,11 +14,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from notbugs.attacks.abort_early import outlook
+from notbugs.attacks.abort_early import mark, outlook
+from notbugs.attacks.in_turn import Climb, in_turn
 from notbugs.attacks.objectives import LOSSES, LabelObjective
 from notbugs.errors import NotbugsError, SearchMetNaNError, unknown
 from notbugs.models.frozen import frozen
-from notbugs.tensors import Classifier, Images, Labels, Mask, PerExample
+from notbugs.tensors import Classifier, Images, Labels, PerExample
 from notbugs.threats import L2, Linf, Threat
 
 FIRST_SHARE = 0.8
@@ -73,8 +74,7 @@ class Square:
     def __str__(self) -> str:
         kind = "" if self.loss == "margin" else f"-{self.loss.replace('_', '-')}"
         more = f"x{self.restarts}" if self.restarts > 1 else ""
-        kind += "-early" if self.abort_early else ""
-        return f"square{kind}:{self.threat}:{self.queries}{more}"
+        return f"square{kind}{mark(self.abort_early)}:{self.threat}:{self.queries}{more}"
 
     def __call__(
         self, model: Classifier, images: Images, labels: Labels, *, generator: torch.Generator
@@ -82,23 +82,16 @@ class Square:
         """Images in the threat around `images`; those that are misclassified already as they were."""
         objective = LabelObjective(model, labels, LOSSES[self.loss])
         with frozen(model), torch.no_grad():
-            found = images.clone()
-            best, leads = _evaluate(objective, images)
-            fooled = leads > 0
-            for _ in range(self.restarts):
-                rows = (~fooled).nonzero()[:, 0]
-                if len(rows) == 0:
-                    break
-                again, values, fell = self._run(objective.take(rows), images[rows], generator)
-                better = (fell | (values > best[rows])).nonzero()[:, 0]
-                found[rows[better]], best[rows[better]] = again[better], values[better]
-                fooled[rows] = fell
-            return found
+            values, leads = _evaluate(objective, images)
+            begun = Climb(images, values, leads > 0)
 
-    def _run(
-        self, objective: LabelObjective, centers: Images, generator: torch.Generator
-    ) -> tuple[Images, PerExample, Mask]:
-        """One restart: the images of the highest loss, that loss, and whether they are misclassified."""
+            def run(rows: torch.Tensor) -> Climb:
+                return self._run(objective.take(rows), images[rows], generator)
+
+            return in_turn(begun, [run] * self.restarts)
+
+    def _run(self, objective: LabelObjective, centers: Images, generator: torch.Generator) -> Climb:
+        """One restart: the images of the highest loss."""
         points = _start(centers, self.threat, generator)
         values, leads = _evaluate(objective, points)
         found, best, fell = points.clone(), values.clone(), leads > 0
@@ -124,7 +117,7 @@ class Square:
                 leaving = fooled | hopeless
             if bool(leaving.any()) or query == self.queries - 1:
                 found[active], best[active], fell[active] = points, values, fooled
-        return found, best, fell
+        return Climb(found, best, fell)
 
 
 def _evaluate(objective: LabelObjective, images: Images) -> tuple[PerExample, PerExample]:

@@ -18,7 +18,7 @@ def chance_accuracy(right: Mask, labels: Labels) -> Flag | None:
     """Accuracy within one standard error of always naming the commonest label."""
     n = len(labels)
     commonest = float(labels.bincount().max()) / n
-    accuracy = float(right.double().mean())
+    accuracy = float(right.cpu().double().mean())
     # Where one label is nearly all there is, no accuracy can stand out.
     if commonest > CONSTANT or accuracy > commonest + (commonest * (1 - commonest) / n) ** 0.5:
         return None

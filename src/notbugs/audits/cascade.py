@@ -1,7 +1,6 @@
 """Attacks one after the other, each on the images still standing. What they return is a proposal, not a verdict."""
 
 import itertools
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -67,6 +66,15 @@ def cascade(
     An attack's own idea of its threat is not asked: an image has fallen if, in float32 on the model itself, it lies
     in ball and box of `threat` and is given another label. Progress counts images that an attack is done with; one
     that has fallen counts for all attacks to come.
+
+    >>> from notbugs import L2, build, load
+    >>> from notbugs.attacks import PGD
+    >>> digits, model = load("digits", split="test").first(20), build("convnet-8-8-8-8", classes=10, seed=0)
+    >>> right = predictions(model, digits.images) == digits.labels
+    >>> views, attack = views_of(model, digits.images.device), PGD(threat=L2(0.5), steps=5, step_size=0.2)
+    >>> done = cascade(views, digits, right, threat=L2(0.5), attacks=[attack], seed=0)
+    >>> bool((done.standing <= right).all()), bool((done.fell_to[~right] == WRONG).all())
+    (True, True)
     """
     met_nan = torch.zeros_like(standing)
     fell_to = torch.where(standing, STANDS, WRONG)
@@ -185,16 +193,14 @@ def search(
     if getattr(attack, "exact", False) or views.fast is views.exact:
         return attack(views.exact, images, labels, generator=generator)
     found = attack(views.fast, images, labels, generator=generator)
-    if math.isinf(attack.threat.eps):  # what was sought is the nearest: all of it lies on a boundary
-        rows = (found != images).flatten(1).any(1).nonzero()[:, 0]
-        objective = LabelObjective(views.exact, labels[rows], margin)
-        found = found.index_copy(0, rows, onto_the_boundary(objective, images[rows], found[rows]))
+    if minimal := getattr(attack, "minimal", False):  # all that it finds lies on a boundary
+        found = onto_the_boundary(LabelObjective(views.exact, labels, margin), images, found)
     with torch.no_grad(), frozen(views.model):
         logits, claimed = views.model(found), views.fast(found).argmax(1) != labels
     lead = -margin(logits, labels)
     # A search that is given up where it gains nothing gains nothing below the rounding either: it gets twice as much.
-    hair = HAIR * (2 if getattr(attack, "abort_early", False) else 1) * math.isfinite(attack.threat.eps)
-    by_a_hair = lead <= hair * logits.abs().amax(1)
+    hair = 2 * HAIR if getattr(attack, "abort_early", False) else HAIR
+    by_a_hair = (lead <= hair * logits.abs().amax(1)) & (not minimal)
     again = ((lead >= 0) & (claimed | by_a_hair)).nonzero()[:, 0]
     if len(again) > 0:
         found = found.clone()
@@ -204,7 +210,12 @@ def search(
 
 @torch.no_grad()
 def predictions(model: Classifier, images: Images, *, batch_size: int = 500) -> Labels:
-    """The classes that `model`, frozen and in its own precision, gives to the images; -1 where a logit is NaN."""
+    """The classes that `model`, frozen and in its own precision, gives to the images; -1 where a logit is NaN.
+
+    >>> images = torch.tensor([0.1, 0.9, torch.nan, 0.2]).view(2, 2, 1, 1)
+    >>> predictions(lambda shown: shown.flatten(1), images).tolist()
+    [1, -1]
+    """
     with frozen(model):
         return torch.cat([_classes(model(part)) for part in images.split(batch_size)])
 

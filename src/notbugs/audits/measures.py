@@ -39,6 +39,11 @@ def measure(
 
     With a `suite` also one more per budget (`audit_name`): what stands after its attacks as well. Raises
     NotbugsError for an unknown suite.
+
+    >>> from notbugs import L2, build, load
+    >>> digits, model = load("digits", split="test").first(20), build("convnet-8-8-8-8", classes=10, seed=0)
+    >>> sorted(measure(model, digits, budgets=[L2(0.5)], attack_steps=2, tested=10, seed=0))
+    ['clean', 'l2_0.5', 'relabelled']
     """
     predicted = predictions(model, test.images)
     n = len(test)

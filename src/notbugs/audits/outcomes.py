@@ -1,6 +1,5 @@
 """Reasons in what an audit already knows: which images were given to which attack, and which fell."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
@@ -67,18 +66,15 @@ def suspicions(outcomes: Sequence[Outcome], *, right: Mask, labels: Labels) -> t
 
 
 def other_threats(attacks: Sequence[Attack], threat: Threat) -> list[Flag]:
-    """Attacks that look elsewhere than where is counted; one without a limit, for the nearest, sees all of it.
+    """Attacks that look elsewhere than where is counted; one for the nearest may look further.
 
-    >>> from notbugs.attacks import APGD
-    >>> from notbugs.threats import L2, Linf
-    >>> [flag.name for flag in other_threats([APGD(threat=L2(0.5)), APGD(threat=L2(1.0))], L2(0.5))]
-    ['other_threat']
+    >>> from notbugs.attacks import APGD, FMN
+    >>> from notbugs.threats import L2
+    >>> [len(other_threats([attack(threat=L2(1.0))], L2(0.5))) for attack in (APGD, FMN)]
+    [1, 0]
     """
     others = [
-        str(attack)
-        for attack in attacks
-        if attack.threat != threat
-        and not (type(attack.threat) is type(threat) and attack.threat.eps == math.inf)
+        str(attack) for attack in attacks if attack.threat != threat and not _sees_all_of(threat, attack)
     ]
     if not others:
         return []
@@ -90,6 +86,12 @@ def other_threats(attacks: Sequence[Attack], threat: Threat) -> list[Flag]:
             "hold more.",
         )
     ]
+
+
+def _sees_all_of(threat: Threat, attack: Attack) -> bool:
+    """Whether it looks for the nearest, and the threat lies inside its own."""
+    wider = type(attack.threat) is type(threat) and attack.threat.eps >= threat.eps
+    return wider and getattr(attack, "minimal", False)
 
 
 def _black_box(outcomes: Sequence[Outcome]) -> Flag | None:

@@ -104,7 +104,8 @@ def faded(images: Images) -> Images:
 
 def spread_of(logits: Logits) -> float:
     """Root mean square about each row's mean, so that an offset common to all classes counts for nothing."""
-    return float((logits.double() - logits.double().mean(1, keepdim=True)).square().mean().sqrt())
+    wide = logits.cpu().double()
+    return float((wide - wide.mean(1, keepdim=True)).square().mean().sqrt())
 
 
 __all__ = ["Probe", "ask", "faded", "signs", "spread_of", "take_probe"]

@@ -52,7 +52,7 @@ def slopes(probe: Probe) -> Slopes:
 
 def unusable_gradients(probe: Probe, found: Slopes) -> Flag | None:
     """Gradients that no search can climb."""
-    n, flat = len(probe), found.gradients.flatten(1).double()
+    n, flat = len(probe), found.gradients.flatten(1).cpu().double()
     promised = flat.abs().sum(1) / probe.spread
     bad, zero = int((~promised.isfinite()).sum()), int((promised == 0).sum())
     tiny, huge = int((promised < TINY).sum()), int((promised > HUGE).sum())

@@ -92,9 +92,9 @@ class MatchEmbeddings(Builder):
 
     def measured(self, built: LabeledImages) -> dict[str, float]:
         return {
-            "feature_residual": float(built.columns["residual"].double().mean()),
-            "feature_residual_at_start": float(built.columns["start_residual"].double().mean()),
-            "mean_distance": float(built.columns["distance"].double().mean()),
+            "feature_residual": float(built.columns["residual"].cpu().double().mean()),
+            "feature_residual_at_start": float(built.columns["start_residual"].cpu().double().mean()),
+            "mean_distance": float(built.columns["distance"].cpu().double().mean()),
         }
 
 

@@ -61,8 +61,8 @@ class PushToTarget(Builder):
 
     def measured(self, built: LabeledImages) -> dict[str, float]:
         return {
-            "fooling_rate": float(built.columns["fooled"].double().mean()),
-            "mean_distance": float(built.columns["distance"].double().mean()),
+            "fooling_rate": float(built.columns["fooled"].cpu().double().mean()),
+            "mean_distance": float(built.columns["distance"].cpu().double().mean()),
             "max_distance": float(built.columns["distance"].max()),
         }
 

@@ -1,4 +1,4 @@
-"""Any network in the fast format, for searches and training alike."""
+"""Networks in half precision, where they can."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -31,8 +31,8 @@ class Autocast:
         try:
             with autocast_context(images.device, self._precision):
                 return function(images).float()
-        except (RuntimeError, TypeError, ValueError):
-            if self._precision == torch.float32:
+        except (RuntimeError, TypeError, ValueError) as error:
+            if self._precision == torch.float32 or isinstance(error, torch.OutOfMemoryError):
                 raise
             self._precision = torch.float32
             return self._ask(function, images)
@@ -43,3 +43,6 @@ def autocast_context(device: torch.device, precision: torch.dtype) -> torch.auto
     if precision == torch.float32:
         return nullcontext()
     return torch.autocast(device.type, dtype=precision)
+
+
+__all__ = ["Autocast", "autocast_context"]

@@ -1,0 +1,48 @@
+"""Search after search, each with the images that still stand: what restarts and targets have in common."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import final
+
+import torch
+
+from notbugs.tensors import Images, Mask, PerExample
+
+
+@final
+@dataclass(frozen=True)
+class Climb:
+    """Where a search ended: the best point of each image, its value, and whether what was sought is reached there."""
+
+    images: Images
+    values: PerExample
+    finished: Mask
+
+
+def in_turn(
+    begun: Climb, searches: Iterable[Callable[[torch.Tensor], Climb]], *, finished_too: bool = False
+) -> Images:
+    """The best point of each image, of `begun` and all searches: the highest value, but a success before any other.
+
+    A search is called with the numbers of its rows: those not finished yet, or with `finished_too` all of them.
+
+    >>> begun = Climb(torch.zeros(2, 1, 1, 1), torch.tensor([1.0, 0.0]), torch.tensor([True, False]))
+    >>> search = lambda rows: Climb(torch.ones(len(rows), 1, 1, 1), torch.full((len(rows),), 2.0), rows > 5)
+    >>> in_turn(begun, [search]).flatten().tolist()
+    [0.0, 1.0]
+    """
+    found, values, finished = begun.images.clone(), begun.values.clone(), begun.finished.clone()
+    for search in searches:
+        rows = (torch.ones_like(finished) if finished_too else ~finished).nonzero()[:, 0]
+        if len(rows) == 0:
+            break
+        climb = search(rows)
+        higher = (climb.finished == finished[rows]) & (climb.values > values[rows])
+        better = (higher | (climb.finished & ~finished[rows])).nonzero()[:, 0]
+        its = rows[better]
+        found[its], values[its] = climb.images[better], climb.values[better]
+        finished[its] = climb.finished[better]
+    return found
+
+
+__all__ = ["Climb", "in_turn"]
