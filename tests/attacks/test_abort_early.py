@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from conftest import Curved
 
 from notbugs.attacks import APGD, FAB, APGDTargeted, Square
 from notbugs.attacks.abort_early import outlook
@@ -77,15 +76,14 @@ PAIRS = [(name, threat) for name in EARLY for threat in THREATS if (name, threat
 
 
 @pytest.mark.parametrize(("name", "threat"), PAIRS, ids=str)
-def test_nearly_all_that_falls_to_a_whole_search_falls_to_one_that_is_given_up(name, threat):
-    model = Curved().eval()
+def test_nearly_all_that_falls_to_a_whole_search_falls_to_one_that_is_given_up(name, threat, curved):
     images = torch.rand(200, 3, 6, 6, generator=generator(1))
-    labels = model(images).argmax(1)
+    labels = curved(images).argmax(1)
     fell, shown = {}, {}
     for early in (False, True):
-        counted = Counted(model)
+        counted = Counted(curved)
         found = EARLY[name](threat, early)(counted, images, labels, generator=generator(0))
-        fell[early], shown[early] = int((model(found).argmax(1) != labels).sum()), counted.shown
+        fell[early], shown[early] = int((curved(found).argmax(1) != labels).sum()), counted.shown
     assert 20 < fell[False] < 180  # neither all nor none
     assert fell[True] >= fell[False] - (8 if name == "square" else 2)  # luck comes in leaps
     # In L1 only the last part of a search is in the ball itself, where it may be given up.

@@ -5,7 +5,7 @@ A search in bfloat16 ends on its own boundary, a little before or behind that of
 
 import torch
 
-from notbugs.attacks.objectives import LabelObjective
+from notbugs.attacks.objectives import RowObjective
 from notbugs.tensors import Images
 
 SHARES = (1.0, 1 - 2**-5, 1 + 2**-6, 1 + 2**-4, 1 + 2**-2)
@@ -15,10 +15,11 @@ PRECISION = 2**-8
 
 
 @torch.no_grad()
-def onto_the_boundary(objective: LabelObjective, images: Images, found: Images) -> Images:
+def onto_the_boundary(objective: RowObjective, images: Images, found: Images) -> Images:
     """A success on the line from each image through what was found for it, or a little beyond, with a failure just
     before it, within 2^-8 of the length; what was found itself where there is none, or where it is the image.
 
+    >>> from notbugs.attacks.objectives import LabelObjective
     >>> def brighter(images):  # is the first value above 0.7?
     ...     return torch.stack([torch.zeros(len(images)), images[:, 0, 0, 0] - 0.7], dim=1)
     >>> grey, found = torch.full((2, 1, 1, 2), 0.5), torch.tensor([0.69, 0.9]).view(2, 1, 1, 1).expand(2, 1, 1, 2)

@@ -113,7 +113,7 @@ def stands_at_any_distance(probe: Probe, threat: Threat, rows: torch.Tensor) -> 
 
 
 def _search_in(threat: Threat, *, steps: int, share: float) -> Attack:
-    """PGD on the margin from the image, with steps of a share of eps; in L1, where one changes a single value, APGD."""
+    """PGD on the margin from the image, with steps of a share of eps; in L1, where one changes one value, APGD."""
     if isinstance(threat, L1):
         return APGD(threat=threat, steps=steps, loss="margin")
     return PGD(
