@@ -2,7 +2,7 @@
 
 import torch
 
-from notbugs.attacks.in_turn import Climb, in_turn
+from notbugs.attacks.in_turn import Climb, best_of, in_turn
 
 
 def climb(marks, values, finished):
@@ -44,3 +44,13 @@ def test_nan_is_no_higher_value():
 
 def test_without_anything_left_nothing_is_asked():
     assert after(climb([0], [1.0], [True]), climb([1], [2.0], [True])) == ([0], [])
+
+
+def test_of_searches_side_by_side_the_best_is_kept_for_each_image():
+    side_by_side = climb(
+        [0, 1, 2, 10, 11, 12], [1.0, 5.0, -1.0, 2.0, 3.0, -2.0], [True, False, False, False, True, False]
+    )
+    best = best_of(side_by_side, 2)
+    assert best.images.flatten().tolist() == [0, 11, 2]
+    assert best.values.tolist() == [1.0, 3.0, -1.0]
+    assert best.finished.tolist() == [True, True, False]

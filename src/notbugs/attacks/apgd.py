@@ -1,7 +1,7 @@
 """Auto-PGD: projected gradient ascent that chooses its own steps (Croce & Hein 2020; 2021 for L1)."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import final
 
@@ -11,12 +11,13 @@ from notbugs.attacks.abort_early import mark
 from notbugs.attacks.auto_ascent import auto_ascent
 from notbugs.attacks.balls import order_of
 from notbugs.attacks.halving_steps import halving_steps
-from notbugs.attacks.in_turn import Climb, in_turn
+from notbugs.attacks.in_turn import Climb, best_of, in_turn
 from notbugs.attacks.objectives import (
     LOSSES,
     LabelObjective,
     RowObjective,
     TargetedObjective,
+    margin,
     others_ranked,
     targeted_dlr,
     targeted_margin,
@@ -24,8 +25,11 @@ from notbugs.attacks.objectives import (
 from notbugs.attacks.sparse_steps import sparse_steps
 from notbugs.errors import NotbugsError, unknown
 from notbugs.models.frozen import frozen
-from notbugs.tensors import Classifier, Images, Labels
+from notbugs.tensors import Classifier, Images, Labels, PerExample
 from notbugs.threats import L1, Threat
+
+AT_ONCE = 128
+"""Images that targeted searches take at once, at least: where few are left, each towards several classes."""
 
 
 @final
@@ -66,8 +70,16 @@ class APGD:
     ) -> Images:
         """Images in the threat around `images`; those that are wrong already as they are."""
         with frozen(model):
-            objectives = [LabelObjective(model, labels, LOSSES[self.loss])] * self.restarts
-            return _one_by_one(objectives, images, self.threat, self.steps, self.abort_early, generator)
+            objective = LabelObjective(model, labels, LOSSES[self.loss])
+            with torch.no_grad():
+                margins = objective.values_and_leads(images)[1]
+
+            def search(rows: torch.Tensor) -> Climb:
+                return _search(
+                    objective.take(rows), images[rows], self.threat, self.steps, self.abort_early, generator
+                )
+
+            return in_turn(_begun(images, margins), [search] * self.restarts)
 
 
 @final
@@ -110,36 +122,33 @@ class APGDTargeted:
                 logits = model(images)
             ranked = others_ranked(logits, labels)[:, : self.targets]
             loss = targeted_dlr if logits.shape[1] >= 4 else targeted_margin
-            return _one_by_one(
-                [
-                    TargetedObjective(model, labels, targets, loss)
-                    for targets in ranked.unbind(1)
-                    for _ in range(self.restarts)
-                ],
-                images, self.threat, self.steps, self.abort_early, generator,
-            )  # fmt: skip
+            columns = ranked.repeat_interleave(self.restarts, dim=1)
+
+            def searches() -> Iterator[Callable[[torch.Tensor], Climb]]:
+                left = columns
+                while left.shape[1] > 0:
+
+                    def towards_the_next(rows: torch.Tensor) -> Climb:
+                        nonlocal left
+                        together = max(1, AT_ONCE // len(rows))
+                        targets, left = left[rows, :together].T, left[:, together:]
+                        objective = TargetedObjective(
+                            model, labels[rows].repeat(len(targets)), targets.flatten(), loss
+                        )
+                        centers = images[rows].repeat(len(targets), 1, 1, 1)
+                        return best_of(self._search(objective, centers, generator), len(targets))
+
+                    yield towards_the_next
+
+            return in_turn(_begun(images, margin(logits, labels)), searches())
+
+    def _search(self, objective: RowObjective, images: Images, generator: torch.Generator) -> Climb:
+        return _search(objective, images, self.threat, self.steps, self.abort_early, generator)
 
 
-def _one_by_one(
-    objectives: Sequence[RowObjective],
-    images: Images,
-    threat: Threat,
-    steps: int,
-    abort_early: bool,
-    generator: torch.Generator,
-) -> Images:
-    """One search after the other, each with the images that still stand."""
-    if len(images) == 0 or len(objectives) == 0:
-        return images.clone()
-    search = _sparse_search if isinstance(threat, L1) else _search
-
-    def search_for(objective: RowObjective) -> Callable[[torch.Tensor], Climb]:
-        return lambda rows: search(objective.take(rows), images[rows], threat, steps, abort_early, generator)
-
-    with torch.no_grad():
-        wrong = objectives[0].values_and_leads(images)[1] > 0
-    nothing = images.new_full((len(images),), -torch.inf)
-    return in_turn(Climb(images, nothing, wrong), map(search_for, objectives))
+def _begun(images: Images, margins: PerExample) -> Climb:
+    """The images as they are: what is wrong stays so, and of the others any search has something better."""
+    return Climb(images, images.new_full((len(images),), -torch.inf), margins > 0)
 
 
 def _search(
@@ -150,6 +159,9 @@ def _search(
     abort_early: bool,
     generator: torch.Generator,
 ) -> Climb:
+    """One search, until an image is fooled, given up or out of steps."""
+    if isinstance(threat, L1):
+        return _sparse_search(objective, images, threat, steps, abort_early, generator)
     return auto_ascent(
         objective,
         threat.random_start(images, generator),

@@ -45,4 +45,14 @@ def in_turn(
     return found
 
 
-__all__ = ["Climb", "in_turn"]
+def best_of(climb: Climb, together: int) -> Climb:
+    """Of `together` searches around the same images, laid one after the other, the best for each image."""
+    each = (together, -1)
+    values, finished = climb.values.view(each), climb.finished.view(each)
+    best = values.where(~finished, torch.inf).argmax(0)
+    rows = torch.arange(len(best), device=best.device)
+    images = climb.images.view(*each, *climb.images.shape[1:])
+    return Climb(images[best, rows], values[best, rows], finished[best, rows])
+
+
+__all__ = ["Climb", "best_of", "in_turn"]
