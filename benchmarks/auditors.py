@@ -58,8 +58,7 @@ def autoattack(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, tas
     return adversary.run_standard_evaluation(images, labels, batch_size=task.batch_size)[0]
 
 
-AUDITORS: dict[str, Attacker] = {
-    "fast": suite("fast"),
-    "standard": suite("standard"),
-    "autoattack": autoattack,
-}
+SUITES = ("fast", "standard")
+"""Of those, which are ours."""
+
+AUDITORS: dict[str, Attacker] = {name: suite(name) for name in SUITES} | {"autoattack": autoattack}

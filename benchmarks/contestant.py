@@ -17,7 +17,7 @@ import safetensors.torch
 import torch
 
 from benchmarks.attackers import ATTACKERS, Task
-from benchmarks.auditors import AUDITORS, COUNTED
+from benchmarks.auditors import AUDITORS, COUNTED, SUITES
 from benchmarks.singles import SINGLES
 from benchmarks.trainers import TRAINERS, Course
 
@@ -33,7 +33,7 @@ def main() -> None:
 
     device = torch.device(job["device"])
     model = load_model(directory / "model.safetensors").to(device).eval()
-    if name.startswith("ours"):
+    if name.startswith("ours") or name in SUITES:
         from notbugs import hardware
 
         hardware.keep_freed_memory()
