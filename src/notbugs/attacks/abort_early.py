@@ -28,6 +28,7 @@ class Outlook:
     """The highest lead of each search so far, and that at the last look (a lead above 0 is a success)."""
 
     steps: int
+    first_look: int
     best: PerExample
     before: PerExample
 
@@ -44,9 +45,8 @@ class Outlook:
         return replace(self, best=self.best[rows], before=self.before[rows])
 
     def _is_time(self, step: int) -> bool:
-        first = max(2, int(FIRST_LOOK * self.steps))
-        times, rest = divmod(step, first)
-        return first <= step < self.steps and rest == 0 and times & (times - 1) == 0  # a power of two
+        times, rest = divmod(step, self.first_look)
+        return times >= 1 and step < self.steps and rest == 0 and times & (times - 1) == 0  # a power of two
 
 
 def mark(abort_early: bool) -> str:
@@ -54,8 +54,8 @@ def mark(abort_early: bool) -> str:
     return "-early" if abort_early else ""
 
 
-def outlook(like: PerExample, *, steps: int) -> Outlook:
-    """That of searches of so many steps, before the first.
+def outlook(like: PerExample, *, steps: int, first_look: int | None = None) -> Outlook:
+    """That of searches of so many steps, before the first; `first_look` is after FIRST_LOOK of them, or two.
 
     >>> ahead = outlook(torch.zeros(2), steps=20)
     >>> for step, leads in [(2, [-3.0, -3.0]), (4, [-2.5, -2.9])]:
@@ -64,7 +64,7 @@ def outlook(like: PerExample, *, steps: int) -> Outlook:
     [False, True]
     """
     nothing = torch.full_like(like, -torch.inf)
-    return Outlook(steps, nothing, nothing)
+    return Outlook(steps, first_look or max(2, int(FIRST_LOOK * steps)), nothing, nothing)
 
 
 __all__ = ["Outlook", "mark", "outlook"]

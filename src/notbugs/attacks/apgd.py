@@ -1,7 +1,6 @@
 """Auto-PGD: projected gradient ascent that chooses its own steps (Croce & Hein 2020; 2021 for L1)."""
 
 import math
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import final
 
@@ -11,7 +10,7 @@ from notbugs.attacks.abort_early import mark
 from notbugs.attacks.auto_ascent import auto_ascent
 from notbugs.attacks.balls import order_of
 from notbugs.attacks.halving_steps import halving_steps
-from notbugs.attacks.in_turn import Climb, best_of, in_turn
+from notbugs.attacks.in_turn import Climb, in_turn, towards_each
 from notbugs.attacks.objectives import (
     LOSSES,
     LabelObjective,
@@ -27,9 +26,6 @@ from notbugs.errors import NotbugsError, unknown
 from notbugs.models.frozen import frozen
 from notbugs.tensors import Classifier, Images, Labels, PerExample
 from notbugs.threats import L1, Threat
-
-AT_ONCE = 128
-"""Images that targeted searches take at once, at least: where few are left, each towards several classes."""
 
 
 @final
@@ -124,23 +120,12 @@ class APGDTargeted:
             loss = targeted_dlr if logits.shape[1] >= 4 else targeted_margin
             columns = ranked.repeat_interleave(self.restarts, dim=1)
 
-            def searches() -> Iterator[Callable[[torch.Tensor], Climb]]:
-                left = columns
-                while left.shape[1] > 0:
+            def search(rows: torch.Tensor, targets: torch.Tensor, first: int) -> Climb:
+                several, centers = len(targets), images[rows].repeat(len(targets), 1, 1, 1)
+                objective = TargetedObjective(model, labels[rows].repeat(several), targets.flatten(), loss)
+                return self._search(objective, centers, generator)
 
-                    def towards_the_next(rows: torch.Tensor) -> Climb:
-                        nonlocal left
-                        together = max(1, AT_ONCE // len(rows))
-                        targets, left = left[rows, :together].T, left[:, together:]
-                        objective = TargetedObjective(
-                            model, labels[rows].repeat(len(targets)), targets.flatten(), loss
-                        )
-                        centers = images[rows].repeat(len(targets), 1, 1, 1)
-                        return best_of(self._search(objective, centers, generator), len(targets))
-
-                    yield towards_the_next
-
-            return in_turn(_begun(images, margin(logits, labels)), searches())
+            return in_turn(_begun(images, margin(logits, labels)), towards_each(columns, search))
 
     def _search(self, objective: RowObjective, images: Images, generator: torch.Generator) -> Climb:
         return _search(objective, images, self.threat, self.steps, self.abort_early, generator)

@@ -15,6 +15,7 @@ from notbugs.attacks.abort_early import mark, outlook
 from notbugs.attacks.ascent import input_gradients
 from notbugs.attacks.balls import order_of
 from notbugs.attacks.hyperplane import shortest_change
+from notbugs.attacks.in_turn import Climb, in_turn, towards_each
 from notbugs.attacks.objectives import margin, others_ranked
 from notbugs.errors import NotbugsError, SearchMetNaNError
 from notbugs.models.frozen import frozen
@@ -113,22 +114,27 @@ class FAB:
         enough = min(enough, NOTHING / 10)
         with frozen(model):
             logits = _logits(model, images)
-            ranked = others_ranked(logits, labels)[:, : self.targets]
-            found, sizes = images.clone(), images.new_full((len(images),), NOTHING)
-            sizes[logits.argmax(1) != labels] = 0
-            for targets in ranked.unbind(1):
-                for restart in range(self.restarts):
-                    rows = (sizes > enough).nonzero()[:, 0]
-                    if len(rows) == 0:
-                        return found
-                    centers = images[rows]
-                    nearest, lengths = self._run(
-                        model, centers, labels[rows], targets[rows], enough,
-                        start=self.threat.scaled(0.5).random_start(centers, generator) if restart else centers,
-                    )  # fmt: skip
-                    nearer = (lengths < sizes[rows]).nonzero()[:, 0]
-                    found[rows[nearer]], sizes[rows[nearer]] = nearest[nearer], lengths[nearer]
-            rows = ((sizes > enough) & (sizes < NOTHING)).nonzero()[:, 0]
+            ranked = others_ranked(logits, labels)[:, : self.targets].repeat_interleave(self.restarts, dim=1)
+
+            def search(rows: torch.Tensor, targets: torch.Tensor, first: int) -> Climb:
+                centers, several = images[rows], len(targets)
+                starts = [
+                    self.threat.scaled(0.5).random_start(centers, generator)
+                    if number % self.restarts
+                    else centers
+                    for number in range(first, first + several)
+                ]
+                nearest, sizes = self._run(
+                    model, centers.repeat(several, 1, 1, 1), labels[rows].repeat(several), targets.flatten(),
+                    enough, start=torch.cat(starts),
+                )  # fmt: skip
+                return Climb(nearest, -sizes, sizes <= enough)
+
+            wrong = logits.argmax(1) != labels
+            found = in_turn(
+                Climb(images, images.new_full((len(images),), -NOTHING), wrong), towards_each(ranked, search)
+            )
+            rows = (self.threat.size(found, images) > enough).nonzero()[:, 0]
             if len(rows) > 0:
                 found[rows] = _nearer_on_the_segment(model, images[rows], found[rows], labels[rows])
             return found
@@ -158,7 +164,7 @@ class FAB:
         """One run of all steps against one other class for each image: the nearest found, and their sizes."""
         points, active = start, torch.arange(len(start), device=start.device)
         found, sizes = centers.clone(), centers.new_full((len(centers),), NOTHING)
-        ahead = outlook(sizes, steps=self.steps)
+        ahead = outlook(sizes, steps=self.steps, first_look=1)  # a projection shows at once how far it is
         for step in range(1, self.steps + 1):
             gaps, normals = _boundary(model, points, labels, targets)
             points = _step(points, centers, gaps, normals, order_of(self.threat))

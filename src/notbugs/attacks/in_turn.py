@@ -1,12 +1,17 @@
 """Search after search, each with the images that still stand: what restarts and targets have in common."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import final
 
 import torch
+from jaxtyping import Int
+from torch import Tensor
 
 from notbugs.tensors import Images, Mask, PerExample
+
+AT_ONCE = 128
+"""Images that searches towards targets take at once, at least: where few are left, each towards several."""
 
 
 @final
@@ -55,4 +60,25 @@ def best_of(climb: Climb, together: int) -> Climb:
     return Climb(images[best, rows], values[best, rows], finished[best, rows])
 
 
-__all__ = ["Climb", "best_of", "in_turn"]
+def towards_each(
+    targets: Int[Tensor, "batch targets"],
+    search: Callable[[torch.Tensor, Int[Tensor, "together rows"], int], Climb],
+) -> Iterator[Callable[[torch.Tensor], Climb]]:
+    """Searches for `in_turn` towards one column of `targets` after the other; where few images are left, several
+    columns at once, in one batch.
+
+    `search(rows, its, first)` goes from images[rows] towards its[0], then from the same images towards its[1], and
+    so on: these are the columns from `first` on.
+    """
+    done = 0
+    while done < targets.shape[1]:
+
+        def towards_the_next(rows: torch.Tensor) -> Climb:
+            nonlocal done
+            first, done = done, min(done + max(1, AT_ONCE // len(rows)), targets.shape[1])
+            return best_of(search(rows, targets[rows, first:done].T, first), done - first)
+
+        yield towards_the_next
+
+
+__all__ = ["Climb", "best_of", "in_turn", "towards_each"]
