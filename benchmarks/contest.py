@@ -80,6 +80,20 @@ class Contender:
         return json.loads(line)
 
 
+def take_turns(
+    what: str, names: list[str], directory: Path, *, repeats: int
+) -> dict[str, list[dict[str, float]]]:
+    """All of them at hand, each in turn, `repeats` times: the seconds of every turn."""
+    contenders = [Contender(what, name, directory) for name in names]
+    for _ in range(repeats):
+        for contender in contenders:
+            contender.turn()
+            contender.finish_turn()
+    for contender in contenders:
+        contender.end()
+    return {contender.name: contender.turns for contender in contenders}
+
+
 def rates(turns: list[dict[str, float]], images: int) -> dict[str, Any]:
     """Images a second on the wall: median, least and most over the turns; and per second of CPU time."""
     wall = [images / turn["seconds"] for turn in turns]

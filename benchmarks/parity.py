@@ -15,7 +15,7 @@ import torch
 
 from benchmarks.attackers import Task
 from benchmarks.auditors import AUDITORS, COUNTED
-from benchmarks.contest import Contender, prepare_job, rates
+from benchmarks.contest import prepare_job, rates, take_turns
 from benchmarks.environments import PEERS, SCRATCH, prepare
 from benchmarks.judge import verdict
 from benchmarks.run import about, write
@@ -62,7 +62,7 @@ def main() -> None:
         contenders = [name for name in SINGLES[what] if name not in absent]
         task = Task(eps=0.5, steps=STEPS[what], step_size=0, batch_size=options.batch)
         result["singles"][what] = contest(
-            subject, "robust", what, contenders, task, options.single_n, options
+            subject, "robust", what, contenders, task, options.single_n, options, repeats=options.repeats
         )
         write(options.out, result)
     show_parity(result)
@@ -77,6 +77,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, default=8, help="of each training, on 20 000 images")
     parser.add_argument("--n", type=int, default=500, help="images of an audit")
     parser.add_argument("--single-n", type=int, default=128, help="images of a single attack")
+    parser.add_argument("--repeats", type=int, default=3, help="of each single attack, in turns")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--seed", type=int, default=0)
@@ -96,8 +97,10 @@ def contest(
     task: Task,
     n: int,
     options: argparse.Namespace,
+    *,
+    repeats: int = 1,
 ) -> dict[str, Any]:
-    """Every contender once, one after the other."""
+    """Every contender in turn, `repeats` times."""
     threat = parse_threat(f"{task.norm}:{task.eps}")
     model = subject.model(kind, torch.device(options.device))
     test = subject.images("test").first(n)
@@ -106,14 +109,11 @@ def contest(
     prepare_job(directory, model, test.images, test.labels, task, **job)
     print(f"{what} of the {kind} model", file=sys.stderr)
     rows = {}
-    for name in contenders:
-        contender = Contender(what, name, directory)
-        contender.turn()
-        contender.finish_turn()
-        contender.end()
+    # An audit is long, and said once; single attacks take turns.
+    for name, turns in take_turns(what, contenders, directory, repeats=repeats).items():
         found = safetensors.torch.load_file(directory / f"{name}.safetensors")["images"]
         rows[name] = {
-            **rates(contender.turns, len(test)),
+            **rates(turns, len(test)),
             **verdict(model, test.images, test.labels, found, threat),
             "median_distance": _median_distance(model, test.images, test.labels, found, threat),
             "told": _told(directory / f"{what}-{name}.log"),

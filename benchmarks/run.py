@@ -13,7 +13,7 @@ import safetensors.torch
 import torch
 
 from benchmarks.attackers import ATTACKERS, Task, ours
-from benchmarks.contest import Contender, prepare_job, rates
+from benchmarks.contest import Contender, prepare_job, rates, take_turns
 from benchmarks.environments import PEERS, SCRATCH, prepare, version_of
 from benchmarks.judge import predictions, verdict
 from benchmarks.show import show
@@ -113,17 +113,11 @@ def attack_contest(
     job = {"threads": options.threads, "seed": options.seed, "device": options.device}
     prepare_job(directory, model, test.images, test.labels, task, **job)
     print(f"attack on the {kind} model", file=sys.stderr)
-    running = [Contender("attack", name, directory) for name in contenders]
-    for _ in range(options.repeats):
-        for contender in running:
-            contender.turn()
-            contender.finish_turn()
     rows = {}
-    for contender in running:
-        contender.end()
-        found = safetensors.torch.load_file(directory / f"{contender.name}.safetensors")["images"]
+    for name, turns in take_turns("attack", list(contenders), directory, repeats=options.repeats).items():
+        found = safetensors.torch.load_file(directory / f"{name}.safetensors")["images"]
         counted = verdict(model, test.images, test.labels, found, L2(EPS))
-        rows[contender.name] = {**rates(contender.turns, len(test)), **counted}
+        rows[name] = {**rates(turns, len(test)), **counted}
     clean = float((predictions(model, test.images) == test.labels).float().mean())
     tested = {"n": len(test), "batch": options.batch, "repeats": options.repeats, "clean_accuracy": clean}
     return {**tested, "task": vars(task), "contenders": rows}
