@@ -71,9 +71,7 @@ class APGD:
                 margins = objective.values_and_leads(images)[1]
 
             def search(rows: torch.Tensor) -> Climb:
-                return _search(
-                    objective.take(rows), images[rows], self.threat, self.steps, self.abort_early, generator
-                )
+                return _search(self, objective.take(rows), images[rows], generator)
 
             return in_turn(_begun(images, margins), [search] * self.restarts)
 
@@ -123,12 +121,9 @@ class APGDTargeted:
             def search(rows: torch.Tensor, targets: torch.Tensor, first: int) -> Climb:
                 several, centers = len(targets), images[rows].repeat(len(targets), 1, 1, 1)
                 objective = TargetedObjective(model, labels[rows].repeat(several), targets.flatten(), loss)
-                return self._search(objective, centers, generator)
+                return _search(self, objective, centers, generator)
 
             return in_turn(_begun(images, margin(logits, labels)), towards_each(columns, search))
-
-    def _search(self, objective: RowObjective, images: Images, generator: torch.Generator) -> Climb:
-        return _search(objective, images, self.threat, self.steps, self.abort_early, generator)
 
 
 def _begun(images: Images, margins: PerExample) -> Climb:
@@ -137,35 +132,25 @@ def _begun(images: Images, margins: PerExample) -> Climb:
 
 
 def _search(
-    objective: RowObjective,
-    images: Images,
-    threat: Threat,
-    steps: int,
-    abort_early: bool,
-    generator: torch.Generator,
+    attack: APGD | APGDTargeted, objective: RowObjective, images: Images, generator: torch.Generator
 ) -> Climb:
-    """One search, until an image is fooled, given up or out of steps."""
-    if isinstance(threat, L1):
-        return _sparse_search(objective, images, threat, steps, abort_early, generator)
+    """One search of `attack`, until an image is fooled, given up or out of steps."""
+    if isinstance(attack.threat, L1):
+        return _sparse_search(attack, objective, images, generator)
     return auto_ascent(
         objective,
-        threat.random_start(images, generator),
-        threat=threat,
+        attack.threat.random_start(images, generator),
+        threat=attack.threat,
         centers=images,
-        steps=steps,
-        pace=halving_steps(threat, images, steps=steps),
+        steps=attack.steps,
+        pace=halving_steps(attack.threat, images, steps=attack.steps),
         stop_when_finished=True,
-        abort_early=abort_early,
+        abort_early=attack.abort_early,
     )
 
 
 def _sparse_search(
-    objective: RowObjective,
-    images: Images,
-    threat: Threat,
-    steps: int,
-    abort_early: bool,
-    generator: torch.Generator,
+    attack: APGD | APGDTargeted, objective: RowObjective, images: Images, generator: torch.Generator
 ) -> Climb:
     """In three times the budget, then in twice, then in the budget itself: 30, 30 and 40 % of the steps.
 
@@ -174,9 +159,9 @@ def _sparse_search(
     """
     # Normal draws have a few large values, on which the projection leaves them: the start is sparse.
     noise = torch.randn(images.shape, generator=generator, device=images.device, dtype=images.dtype)
-    start, warming = images + noise, 3 * steps // 10
-    for factor, part in ((3, warming), (2, warming), (1, steps - 2 * warming)):
-        ball = threat.scaled(factor)
+    start, warming = images + noise, 3 * attack.steps // 10
+    for factor, part in ((3, warming), (2, warming), (1, attack.steps - 2 * warming)):
+        ball = attack.threat.scaled(factor)
         start = ball.project(start, images)
         climb = auto_ascent(
             objective,
@@ -186,7 +171,7 @@ def _sparse_search(
             steps=part,
             pace=sparse_steps(ball, start, images, steps=part),
             stop_when_finished=factor == 1,
-            abort_early=abort_early and factor == 1,
+            abort_early=attack.abort_early and factor == 1,
         )
         start = climb.images
     return climb
