@@ -1,6 +1,5 @@
 """The L2 attack of Carlini and Wagner (2017, arXiv 1608.04644, section VI): a slow search for a near image."""
 
-import math
 from dataclasses import dataclass, replace
 from typing import ClassVar, final
 
@@ -29,10 +28,9 @@ class CarliniWagner:
 
     An image is (tanh(w) + 1) / 2, so that the box needs no care, and w descends |change|^2 + c * max(0, -margin),
     the paper's f6. Between rounds each image's c grows tenfold until it is fooled, then is halved in on between the
-    largest c that failed and the smallest that did not. `learning_rate` is Adam's, of w, when a round begins. Beyond
-    the paper, it falls to 0 along a cosine, an image leaves a round in which it has stopped improving, and at the end
-    what was found is drawn to the boundary on the straight line to the image, to 2^-8 of its length: all for the
-    last percent, since Adam's first steps are of one length, however near the boundary.
+    largest c that failed and the smallest that did not. `learning_rate` is Adam's, of w. Beyond the paper, an image
+    leaves a round in which it has stopped improving, and at the end what was found is drawn to the boundary on the
+    straight line to the image, to 2^-8 of its length, since Adam's steps stay long however near the boundary.
 
     `threat` says how far an image may go: one whose nearest success lies outside comes back unchanged.
     `L2(math.inf)` leaves only the box, and `threat.size(found, images)` is then the distance: an upper bound of the
@@ -41,6 +39,7 @@ class CarliniWagner:
 
     Raises NotbugsError for values that make no search, for a threat that is not L2, and if the model answers NaN.
 
+    >>> import math
     >>> from notbugs.threats import L2
     >>> def brighter(images):  # is the first value above 0.7?
     ...     return torch.stack([torch.zeros(len(images)), images[:, 0, 0, 0] - 0.7], dim=1)
@@ -123,8 +122,7 @@ class CarliniWagner:
             short = (-values.detach()).clamp_min(0).to(c.dtype)
             weight = c[search.rows] * ~fooled  # f6 is flat where the image is fooled
             slope = 2 * (shown.detach() - search.centers) - weight.view(-1, 1, 1, 1) * climb
-            rate = self.learning_rate * (1 + math.cos(math.pi * step / self.steps)) / 2
-            search.descend(slope * (1 - tanh.square()) / 2, step + 1, rate)
+            search.descend(slope * (1 - tanh.square()) / 2, step + 1, self.learning_rate)
             if (step + 1) % max(1, self.steps // PATIENCE) == 0:
                 loss = size.square() + c[search.rows] * short
                 going = (~(loss >= (1 - 1e-4) * search.before)).nonzero()[:, 0]  # NaN stays, to be seen
