@@ -435,3 +435,9 @@ def test_scaled_multiplies_the_budget():
     assert Linf(0.1).scaled(2) == Linf(0.2)
     assert L2(0.5).scaled(0) == L2(0.0)
     assert L1(12).scaled(3) == L1(36)
+
+
+def test_levels_out_of_255_are_no_eps():
+    with pytest.raises(NotbugsError, match="linf:8/255, meant"):
+        as_threat(Linf(8))
+    assert as_threat(Linf(math.inf)).eps == math.inf

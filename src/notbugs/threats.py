@@ -65,7 +65,7 @@ def _shortest(eps: float) -> str:
 @final
 @dataclass(frozen=True)
 class Linf(Threat):
-    """Every value may change by at most eps.
+    """Every value may change by at most eps; eps = inf leaves only the pixel box.
 
     >>> Linf(0.1).project(torch.full((1, 1, 1, 1), 0.9), torch.full((1, 1, 1, 1), 0.5)).item()
     0.6000000238418579
@@ -246,11 +246,15 @@ def parse_number(text: str, what: str) -> float:
 
 
 def as_threat(threat: object) -> Threat:
-    """A threat, or the text of one. Raises NotbugsError if it is neither.
+    """A threat, or the text of one. Raises NotbugsError if it is neither, and for an eps that counts levels of 255.
 
     >>> as_threat("l2:0.5"), as_threat(L2(0.5))
     (L2(eps=0.5), L2(eps=0.5))
     """
+    if isinstance(threat, Linf) and 1 < threat.eps < math.inf:
+        raise NotbugsError(
+            f"{threat}: pixel values lie in [0, 1]; is Linf({threat.eps:g} / 255), linf:{threat.eps:g}/255, meant?"
+        )
     if isinstance(threat, Threat):
         return threat
     if isinstance(threat, str):

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from html_reader import read
+from PIL import Image
 
 from notbugs.app.report import write_report
 from notbugs.data.planted import PlantedTruth, planted
@@ -161,6 +162,60 @@ def test_after_an_edit_the_same_name_is_another_model(
     assert found[0]["robust_accuracy"] < found[1]["robust_accuracy"]
     assert found[1] == found[2]
     assert len(list(Path("runs").iterdir())) == 2
+
+
+def test_what_a_model_imports_or_reads_tells_it_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, notbugs: Callable
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("reading.py").write_text(
+        "from pathlib import Path\n\n"
+        "def scaled():\n"
+        "    scale = float(Path('scale.txt').read_text())\n"
+        "    return lambda images: scale * images.mean(3).flatten(1)[:, :10]\n"
+    )
+    asked = ("audit", "reading:scaled", "--data", "planted", "--suite", "quick", "--n", "30", "--no-norms")
+    for scale, runs in (("1", 1), ("-1", 2), ("1", 2), ("3", 3)):
+        Path("scale.txt").write_text(scale)
+        told = notbugs(*asked)
+        assert told.code == 0, told.err
+        assert len(list(Path("runs").iterdir())) == runs
+
+
+def test_an_exception_in_a_model_is_one_line_that_says_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, notbugs: Callable
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("failing.py").write_text(
+        "def model(images):\n"
+        "    if len(images) > 2:\n"
+        "        raise KeyError('weights')\n"
+        "    return images.mean(3).flatten(1)[:, :10]\n\n"
+        "def make():\n"
+        "    return model\n"
+    )
+    told = notbugs("audit", "failing:make", "--data", "planted", "--n", "30", "--quiet")
+    assert told.code == 2
+    assert told.err.splitlines()[-1].startswith("notbugs: the model raised KeyError: 'weights' (")
+    assert "failing.py, line 3, in model)" in told.err
+    assert "Traceback" not in told.err
+
+
+def test_all_images_of_an_undivided_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, notbugs: Callable
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mean.py").write_text("def make():\n    return lambda images: images.mean((2, 3))[:, :2]\n")
+    for label, count in (("a", 6), ("b", 7)):
+        Path("photos", label).mkdir(parents=True)
+        for index in range(count):
+            Image.new("RGB", (8, 8), (40 * index, 90, 80)).save(Path("photos", label, f"{index}.png"))
+    for split, n in (("all", 13), ("test", 2)):
+        told = notbugs(
+            "audit", "mean:make", "--data", "folder:photos", "--split", split, "--suite", "quick", "--json"
+        )
+        assert told.code == 0, told.err
+        assert json.loads(told.out)["metrics"]["n"] == n
 
 
 def test_reasons_to_distrust_come_with_the_number(

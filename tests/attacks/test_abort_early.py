@@ -28,6 +28,15 @@ def test_the_pace_decides():
     assert looked_at(torch.stack([there, slow, short, still])) == [100, 100, 10, 10]
 
 
+def test_a_search_that_stands_still_for_one_doubling_goes_on():
+    curve = torch.full((101,), -1.0)
+    curve[10:] = -0.5
+    curve[60:] = 0.1
+    assert looked_at(curve[None]) == [100]
+    curve[60:] = -0.5
+    assert looked_at(curve[None]) == [80]
+
+
 def test_what_was_never_reached_has_no_pace():
     nowhere, late = torch.full((101,), -torch.inf), torch.full((101,), -torch.inf)
     late[30:] = -0.5

@@ -15,6 +15,7 @@ from notbugs.audits import AdversarialAudit, Proportion
 from notbugs.data.labeled import LabeledImages
 from notbugs.jobs import read_audit
 from notbugs.runs import Run
+from notbugs.threats import Linf
 
 POINTS = 25
 """Budgets at which the curve of robust accuracy is drawn; the audited one is one of them."""
@@ -65,14 +66,16 @@ def _findings(found: AdversarialAudit) -> list[str]:
     if len(by_class) > 1:
         worst = min(by_class, key=lambda name: by_class[name][1].value)
         best = max(by_class, key=lambda name: by_class[name][1].value)
-        told.append(
-            f"Least robust: {worst}, {percent(by_class[worst][1].value)} %; most robust: {best}, "
-            f"{percent(by_class[best][1].value)} %."
-        )
+        if by_class[worst][1].value < by_class[best][1].value:
+            told.append(
+                f"Least robust: {worst}, {percent(by_class[worst][1].value)} %; most robust: {best}, "
+                f"{percent(by_class[best][1].value)} %."
+            )
     middle = _median_distance(found)
     if middle is not None:
         norm = norm_text(str(found.threat))
-        told.append(f"Half of the images it gets right get another answer within {norm} {middle:.3g}.")
+        size = f"{255 * middle:.1f}/255" if isinstance(found.threat, Linf) else f"{middle:.3g}"
+        told.append(f"Half of the images it gets right get another answer within {norm} {size}.")
     if not found.flags:
         told.append(
             "No reason to distrust the numbers was found. A stronger attack may yet lower them; none can raise them."

@@ -2,7 +2,9 @@
 
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
 from cyclopts import App, CycloptsError
 
@@ -35,8 +37,9 @@ def main(tokens: Sequence[str] | None = None) -> None:
     except OSError as error:
         where = f" {error.filename}:" if error.filename else ""
         fail(f"{where} {error.strerror or error}".strip(), code=2)
-    except (MemoryError, RuntimeError) as error:
+    except Exception as error:  # whatever a stranger's model raises
         if not _is_out_of_memory(error):
+            _fail_in_the_users_code(error)
             raise
         fail("out of memory; choose a smaller --arch, --batch-size or data set", code=2)
 
@@ -45,6 +48,17 @@ def _is_out_of_memory(error: Exception) -> bool:
     """An accelerator's allocator raises a class of its own, the CPU's a RuntimeError like any other."""
     own = type(error).__name__ == "OutOfMemoryError"
     return isinstance(error, MemoryError) or own or "DefaultCPUAllocator" in str(error)
+
+
+def _fail_in_the_users_code(error: Exception) -> None:
+    """One line, if the error arose in a file of the user's, or in what that called, and not in ours."""
+    ours, libraries = Path(__file__).parent.parent, ("site-packages", "dist-packages", "/lib/python")
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if ours in Path(frame.filename).parents:
+            return
+        if not any(part in frame.filename for part in libraries):
+            said = " ".join(f"{type(error).__name__}: {error}".split())
+            fail(f"the model raised {said} ({frame.filename}, line {frame.lineno}, in {frame.name})", code=2)
 
 
 def fail(message: str, *, code: int) -> None:

@@ -1,8 +1,10 @@
 """What the commands share: common options, how text becomes values, how a result is shown."""
 
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, final
 
@@ -49,6 +51,7 @@ class Common:
 
 
 DEFAULT = Common()
+_STARTED = time.time()
 
 
 @Parameter(name="*")
@@ -97,6 +100,10 @@ def job_of(common: Common, progress: "Progress") -> "Job":
 def show(run: "Run", common: Common) -> None:
     """The result on stdout: as JSON, or as a table with the way to the report."""
     result: dict[str, Any] = run.result
+    finished = (run.path / "result.json").stat().st_mtime
+    if finished < _STARTED and not common.quiet:
+        when = datetime.fromtimestamp(finished).strftime("%Y-%m-%d %H:%M")
+        say(f"found what this command left on {when}; nothing was computed")
     if common.json:
         from notbugs.description import to_json
 

@@ -37,6 +37,9 @@ PUSH = 1.1
 FINAL_STEPS = 3
 """Steps of the final search on the segment from the image to what was found."""
 
+PACE = 2.5
+"""That of `abort_early`: a projection shows at once how far the boundary is, and gains little after."""
+
 NOTHING = 1e10
 """The size of an adversarial image not found: larger than any image's."""
 
@@ -164,7 +167,7 @@ class FAB:
         """One run of all steps against one other class for each image: the nearest found, and their sizes."""
         points, active = start, torch.arange(len(start), device=start.device)
         found, sizes = centers.clone(), centers.new_full((len(centers),), NOTHING)
-        ahead = outlook(sizes, steps=self.steps, first_look=1)  # a projection shows at once how far it is
+        ahead = outlook(sizes, steps=self.steps, first_look=1, pace=PACE)
         for step in range(1, self.steps + 1):
             gaps, normals = _boundary(model, points, labels, targets)
             points = _step(points, centers, gaps, normals, order_of(self.threat))

@@ -146,11 +146,22 @@ def audit(
     >>> found.robust_accuracy <= found.clean_accuracy, found.attacks
     (True, ('pgd:l2:0.5:20', 'pgd-margin:l2:0.5:20'))
     """
+    if not isinstance(data, LabeledImages):
+        raise NotbugsError(
+            f"the data are {type(data).__name__}; make them LabeledImages(images=..., labels=..., class_names=...)"
+        )
     threat = as_threat(threat)
     if isinstance(attacks, str):
         attacks = suite_attacks(attacks, threat, classes=data.classes)
+    elif isinstance(attacks, Attack):
+        attacks = (attacks,)
     if not attacks:
         raise NotbugsError("an audit needs at least one attack")
+    for attack in (*attacks, *([] if nearest is None else [nearest])):
+        if not isinstance(attack, Attack):
+            raise NotbugsError(
+                f"{attack!r} is no attack: give values like APGD(threat=...), or the name of a suite on its own"
+            )
     require_logits(model, data.images, classes=data.classes)
     views = views_of(model, data.images.device, precision=precision)
     with frozen(model):

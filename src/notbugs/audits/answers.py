@@ -150,7 +150,8 @@ def _harmless_changes(probe: Probe) -> Iterator[tuple[str, Mask, float]]:
     def effect(logits: Logits, largest: float) -> tuple[Mask, float]:
         moved = logits - probe.logits
         jump = float((moved - moved.mean(1, keepdim=True)).square().mean(1).sqrt().median()) / probe.spread
-        return probe.right & (logits.argmax(1) != probe.predicted), jump if jump > largest else 0.0
+        lost = probe.right & (logits.argmax(1) != probe.predicted) & logits.isfinite().all(1)
+        return lost, jump if jump > largest else 0.0
 
     one = probe.images.clone().flatten(1)
     place = torch.randint(one.shape[1], (len(one), 1), generator=probe.draw("place"), device=one.device)

@@ -18,6 +18,7 @@ from notbugs.errors import NotbugsError
 from notbugs.execution import map_shards
 from notbugs.jobs.job import Job, resolved_precision
 from notbugs.models import model_digest
+from notbugs.models.logits import answers_of, require_logits
 from notbugs.runs import Run, open_run
 from notbugs.seeds import derived_seed
 from notbugs.tensors import Classifier
@@ -44,15 +45,17 @@ def audit_job(
     Each shard has a seed of its own, so that the starts of searches are not those of `audit` on all images at once.
     Raises NotbugsError for a threat without a text that says it, as a Spatial one.
 
-    `named` is what the model is called, and its identity where it is a function without weights; `source` tells
-    apart what was made by different code under the same name.
+    `named` is what the model is called; `source` tells apart what was made by different code under the same name, and
+    its answers to a few images (`answers_of`) whatever else decides them.
     """
+    require_logits(model, data.images, classes=data.classes)
     precision = resolved_precision(job.precision, data)
     described: dict[str, Any] = {
         "command": "audit",
         "model": model_digest(model) if isinstance(model, nn.Module) else named,
         "named": named,
         "source": source,
+        "answers": answers_of(model, data.images),
         "data": {"name": data.origin.name, "digest": data.digest},
         "n": len(data),
         "threat": threat,

@@ -11,6 +11,7 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from notbugs.errors import NotbugsError
 from notbugs.files import write_atomically
@@ -97,9 +98,14 @@ def load_state(path: Path) -> dict[str, Tensor]:
 
 
 def model_digest(model: nn.Module) -> str:
-    """SHA-256 of the state's names, shapes, dtypes and values; device and memory order play no part."""
+    """SHA-256 of the state's names, shapes, dtypes and values; device and memory order play no part.
+
+    Raises NotbugsError for lazy layers that have not seen an image.
+    """
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
+        if is_lazy(tensor):
+            raise NotbugsError(f"the model's {name} has no shape yet: show it one image where it is made")
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     return digest.hexdigest()
