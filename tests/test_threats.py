@@ -342,6 +342,7 @@ def test_no_images_have_no_starts_and_no_projections(norm):
     "text, threat",
     [
         ("linf:8/255", Linf(8 / 255)),
+        ("linf:0.5/255", Linf(0.5 / 255)),
         ("linf:1/255", Linf(1 / 255)),
         ("linf:0.03", Linf(0.03)),
         ("linf:1", Linf(1.0)),

@@ -230,14 +230,15 @@ _EXAMPLES = {"linf": "8/255", "l2": "0.5", "l1": "12"}
 
 
 def parse_number(text: str, what: str) -> float:
-    """A finite number written as 0.5, 3 or 8/255.
+    """A finite number written as 0.5, 3, 8/255 or 0.5/255.
 
     >>> parse_number("8/255", "eps")
     0.03137254901960784
     """
     wrong = NotbugsError(f"{what} {text!r} is not a number; write it like 0.5 or 8/255")
     try:  # Fraction would write out every digit of 1e999999999
-        value = float(Fraction(text) if "/" in text else text)
+        above, slash, below = text.partition("/")
+        value = float(Fraction(above) / Fraction(below) if slash else text)
     except (ValueError, ZeroDivisionError, OverflowError) as error:
         raise wrong from error
     if not math.isfinite(value):

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from notbugs.attacks.apgd import APGD
 from notbugs.attacks.ascent import projected_ascent
 from notbugs.attacks.objectives import EmbeddingMatch, LabelObjective, cross_entropy, margin
 from notbugs.errors import NotbugsError
@@ -263,3 +264,15 @@ def test_it_can_be_called_where_gradients_are_switched_off(images):
         )
         assert not torch.is_grad_enabled()
     torch.testing.assert_close(found, (images + 0.1).clamp(0, 1))
+
+
+def test_a_model_whose_gradients_share_memory(images):
+    """That of a mean is one number for all pixels; warnings are errors."""
+    labels = torch.zeros(len(images), dtype=torch.int64)
+
+    def brightness(shown):
+        middle = shown.mean((1, 2, 3))
+        return torch.stack([middle, 0.9 - middle], dim=1)
+
+    found = APGD(threat=Linf(0.1), steps=10)(brightness, images, labels, generator=generator(0))
+    assert bool(Linf(0.1).contains(found, images).all())

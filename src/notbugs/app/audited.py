@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from notbugs.app.audit_bars import class_bars, felled_bars
+from notbugs.app.audit_bars import SHOWN, class_bars, felled_bars
 from notbugs.app.audit_curves import Curve, distance_curves, robust_accuracy_curves
 from notbugs.app.figures import Series
 from notbugs.app.pictures import adversarial_strips
@@ -123,10 +123,11 @@ def _figures(found: AdversarialAudit) -> list[tuple[str, str, Drawing]]:
             ),
         ]
     if len(found.by_class) > 1:
+        few = f"The {SHOWN} least robust of {len(found.by_class)}. " if len(found.by_class) > SHOWN else ""
         shown.append(
             (
                 "Class by class",
-                "Whiskers: 95 % intervals.",
+                f"{few}Whiskers: 95 % intervals.",
                 class_bars(list(found.by_class), _by_class(found), name="classes"),
             )
         )

@@ -98,7 +98,8 @@ def input_gradients(values: PerExample, images: Images) -> Images:
     # Not values.sum(): a caller's no_grad would cut the graph there.
     weights = torch.ones_like(values)
     (gradients,) = torch.autograd.grad(values, images, weights, allow_unused=True, materialize_grads=True)
-    return gradients
+    # Those of a mean share one place in memory: nobody could write to one of them.
+    return gradients.clone(memory_format=torch.contiguous_format) if 0 in gradients.stride() else gradients
 
 
 def evaluate(objective: Objective, images: Images, stop_when_finished: bool) -> tuple[PerExample, PerExample]:

@@ -17,8 +17,11 @@ from notbugs.threats import L2, Threat
 INSIDE = 1 - 1e-6
 """Pixels are drawn this much towards the middle: the ends of the box are infinitely far away in w."""
 
-PATIENCE = 10
-"""A round is looked at this often; an image whose loss has not fallen by 1e-4 of itself since then leaves it."""
+LOOKS = 10
+"""A round is looked at so often; an image whose loss has not fallen by 1e-4 of itself since then leaves it."""
+
+FEWEST_STEPS = 3
+"""Between two looks: Adam's first steps swing, and one that fails to improve says nothing."""
 
 
 @final
@@ -123,7 +126,7 @@ class CarliniWagner:
             weight = c[search.rows] * ~fooled  # f6 is flat where the image is fooled
             slope = 2 * (shown.detach() - search.centers) - weight.view(-1, 1, 1, 1) * climb
             search.descend(slope * (1 - tanh.square()) / 2, step + 1, self.learning_rate)
-            if (step + 1) % max(1, self.steps // PATIENCE) == 0:
+            if (step + 1) % max(FEWEST_STEPS, self.steps // LOOKS) == 0:
                 loss = size.square() + c[search.rows] * short
                 going = (~(loss >= (1 - 1e-4) * search.before)).nonzero()[:, 0]  # NaN stays, to be seen
                 search = replace(search, before=loss).take(going)

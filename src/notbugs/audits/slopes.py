@@ -98,7 +98,7 @@ def misleading_gradients(probe: Probe, found: Slopes) -> Flag | None:
 
     short, moved = _step(probe, found, units * reach[:, None])
     promised = (moved * flat).sum(1)
-    usable = promised > 0
+    usable = (promised > 0) & short.isfinite()
     if bool(usable.any()):
         ratio = float((short[usable] / promised[usable]).median())
         if not PREDICTS[0] <= ratio <= PREDICTS[1]:
