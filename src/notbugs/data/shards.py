@@ -37,7 +37,9 @@ def read_shard(path: Path, *, class_names: tuple[str, ...], origin: Origin) -> L
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except (SafetensorError, OSError) as error:
-        raise NotbugsError(f"{path} is not a readable shard ({error}); delete it, and its command makes it again") from error
+        raise NotbugsError(
+            f"{path} is not a readable shard ({error}); delete it, and its command makes it again"
+        ) from error
     if not {"images", "labels"} <= set(tensors):
         raise NotbugsError(f"{path} has no images and labels; it is not a shard of a data set")
     images, labels = tensors.pop("images"), tensors.pop("labels")
