@@ -50,6 +50,19 @@ def test_a_blind_attack_alone_beats_nobody():
     assert names([outcome("square:l2:0.5:500", 500, first(50))]) == []
 
 
+@pytest.mark.parametrize("more, flags", [(1, []), (2, ["nearest_fells_more"])])
+def test_a_search_for_the_nearest_that_fells_what_the_others_left(more, flags):
+    everything, index = torch.ones(60, dtype=torch.bool), torch.arange(60)
+    first = Outcome(
+        attack="apgd-early:l2:0.5:10", steps=10, uses_gradients=True, given=everything, fell=index < 30
+    )
+    nearest = Outcome(
+        attack="fmn:l2:inf:100", steps=100, uses_gradients=True, given=everything,
+        fell=(index >= 30) & (index < 30 + more), minimal=True,
+    )  # fmt: skip
+    assert [flag.name for flag in suspicions([first, nearest], right=everything, labels=index % 10)] == flags
+
+
 @pytest.mark.parametrize("more, flags", [(3, []), (4, ["more_steps_help"])])
 def test_more_steps_of_the_same_attack(more, flags):
     short, long = outcome("pgd:l2:0.5:20", 20, first(50)), outcome("pgd:l2:0.5:200", 200, first(50 + more))

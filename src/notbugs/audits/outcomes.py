@@ -19,13 +19,16 @@ steps of the same attack. Honest models lose fewer than one in a hundred to eith
 @final
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What one attack did: the images it was given, those of them that fell; steps: gradients, or queries."""
+    """What one attack did: the images it was given, those of them that fell; steps: gradients, or queries; minimal:
+    whether it looked for the nearest adversarial images.
+    """
 
     attack: str
     steps: int
     uses_gradients: bool
     given: Mask
     fell: Mask
+    minimal: bool = False
 
 
 def cascade_outcomes(attacks: Sequence[Attack], fell_to: Labels) -> tuple[Outcome, ...]:
@@ -43,6 +46,7 @@ def cascade_outcomes(attacks: Sequence[Attack], fell_to: Labels) -> tuple[Outcom
                 uses_gradients=getattr(attack, "uses_gradients", True),
                 given=(fell_to >= number) | (fell_to == -1),
                 fell=fell_to == number,
+                minimal=getattr(attack, "minimal", False),
             )
         )
     return tuple(outcomes)
@@ -52,7 +56,7 @@ def suspicions(outcomes: Sequence[Outcome], *, right: Mask, labels: Labels) -> t
     """Reasons to distrust a robust accuracy in what its attacks did; nothing is computed anew.
 
     `right`: which images are right before any attack. Flags: chance_accuracy, black_box_beats_white_box,
-    more_steps_help. Outcomes may come from a cascade or from attacks that each had all images.
+    more_steps_help, nearest_fells_more. Outcomes may come from a cascade or from attacks that each had all images.
 
     >>> import torch
     >>> all_of_them, first = torch.ones(50, dtype=torch.bool), torch.arange(50) < 5
@@ -61,7 +65,7 @@ def suspicions(outcomes: Sequence[Outcome], *, right: Mask, labels: Labels) -> t
     >>> [flag.name for flag in suspicions([pgd, square], right=all_of_them, labels=torch.arange(50) % 10)]
     ['black_box_beats_white_box']
     """
-    found = [chance_accuracy(right, labels), _black_box(outcomes), _more_steps(outcomes)]
+    found = [chance_accuracy(right, labels), _black_box(outcomes), _more_steps(outcomes), _nearest(outcomes)]
     return tuple(flag for flag in found if flag)
 
 
@@ -129,6 +133,23 @@ def _more_steps(outcomes: Sequence[Outcome]) -> Flag | None:
                     "images.",
                     "Raise the number of steps until the robust accuracy no longer falls.",
                 )
+    return None
+
+
+def _nearest(outcomes: Sequence[Outcome]) -> Flag | None:
+    """A search for the nearest image, which minds no eps, finds within it what the others had left."""
+    for number, outcome in enumerate(outcomes):
+        if not outcome.minimal or number == 0:
+            continue
+        left = outcome.given & ~sum_of([before.fell for before in outcomes[:number]])
+        more, n = int((outcome.fell & left).sum()), int(left.sum())
+        if more >= max(2, LENGTHENED * n):
+            return Flag(
+                "nearest_fells_more",
+                f"The search for the nearest adversarial images, {outcome.attack}, felled {more} of the {n} that had "
+                "withstood the attacks before it.",
+                "Those were too short, or were given up too early: run the standard suite as well.",
+            )
     return None
 
 
