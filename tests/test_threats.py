@@ -380,6 +380,7 @@ def test_text_round_trip(norm, eps):
 @pytest.mark.parametrize(
     "text, message",
     [
+        ("linf:1e999999999/255", "is not a number"),
         ("linf:8/0", "eps '8/0' is not a number; write it like 0.5 or 8/255"),
         ("l2:nan", "eps 'nan' is not a number"),
         ("l2:inf", "eps 'inf' is not a number"),

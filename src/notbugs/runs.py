@@ -53,6 +53,11 @@ class Run:
         return _read_json(self.path / "result.json")
 
     @property
+    def finished_at(self) -> float:
+        """When `result.json` was written, in seconds since the epoch."""
+        return (self.path / "result.json").stat().st_mtime
+
+    @property
     def checkpoint(self) -> Path:
         return self.path / "checkpoint" / "state.safetensors"
 

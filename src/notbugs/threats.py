@@ -3,7 +3,6 @@
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import final
 
 import torch
@@ -236,9 +235,9 @@ def parse_number(text: str, what: str) -> float:
     0.03137254901960784
     """
     wrong = NotbugsError(f"{what} {text!r} is not a number; write it like 0.5 or 8/255")
-    try:  # Fraction would write out every digit of 1e999999999
-        above, slash, below = text.partition("/")
-        value = float(Fraction(above) / Fraction(below) if slash else text)
+    above, slash, below = text.partition("/")
+    try:  # not Fraction, which would write out every digit of 1e999999999
+        value = float(above) / float(below) if slash else float(text)
     except (ValueError, ZeroDivisionError, OverflowError) as error:
         raise wrong from error
     if not math.isfinite(value):
@@ -252,12 +251,9 @@ def as_threat(threat: object) -> Threat:
     >>> as_threat("l2:0.5"), as_threat(L2(0.5))
     (L2(eps=0.5), L2(eps=0.5))
     """
-    if isinstance(threat, Linf) and 1 < threat.eps < math.inf:
-        raise NotbugsError(
-            f"{threat}: pixel values lie in [0, 1]; is Linf({threat.eps:g} / 255), linf:{threat.eps:g}/255, meant?"
-        )
     if isinstance(threat, Threat):
-        return threat
+        size = f"{threat.eps:g}"
+        return _in_pixels(threat, f"Linf({size})", f"; is Linf({size} / 255), linf:{size}/255, meant?")
     if isinstance(threat, str):
         return parse_threat(threat)
     raise NotbugsError(f"the threat is {type(threat).__name__}; write it like L2(0.5) or 'l2:0.5'")
@@ -277,7 +273,11 @@ def parse_threat(text: str) -> Threat:
     eps = parse_number(size, "eps")
     if eps <= 0:
         raise NotbugsError(f"eps must be positive in {text!r} (pixel values lie in [0, 1])")
-    if norm == "linf" and eps > 1:
-        meant = "" if "/" in size else f"; is linf:{size}/255 meant?"
-        raise NotbugsError(f"eps above 1 in {text!r}: pixel values lie in [0, 1]{meant}")
-    return THREATS[norm](eps)  # type: ignore[call-arg]
+    return _in_pixels(THREATS[norm](eps), text, "" if "/" in size else f"; is linf:{size}/255 meant?")  # type: ignore[call-arg]
+
+
+def _in_pixels(threat: Threat, written: str, meant: str) -> Threat:
+    """The threat, unless its eps counts levels of 255."""
+    if isinstance(threat, Linf) and 1 < threat.eps < math.inf:
+        raise NotbugsError(f"eps above 1 in {written!r}: pixel values lie in [0, 1]{meant}")
+    return threat

@@ -7,8 +7,6 @@ from cyclopts import Parameter
 from notbugs.app.cli import app
 from notbugs.app.options import DEFAULT, Common, Data, DataRoot, device_of, job_of, load_images, settle, show
 
-_PARTS = {"all": ("train", "test")}
-
 
 @app.command
 def audit(
@@ -51,7 +49,6 @@ def audit(
     from notbugs.app.progress import watching
     from notbugs.app.report import write_report
     from notbugs.audits import nearest_attack, suite_attacks
-    from notbugs.data.shards import concatenate
     from notbugs.errors import require_positive
     from notbugs.jobs import audit_job
     from notbugs.runs import find_classifier, source_digest
@@ -61,8 +58,7 @@ def audit(
     require_positive("n", n)
     budget = parse_threat(threat)
     classifier = find_classifier(model, device=device_of(common))
-    parts = [load_images(data, data_root, common, split=one) for one in _PARTS.get(split, (split,))]
-    images = (concatenate(parts, origin=parts[0].origin) if len(parts) > 1 else parts[0]).part(n)
+    images = load_images(data, data_root, common, split=split).part(n)
     with watching(quiet=common.quiet) as watch:
         run = audit_job(
             job_of(common, watch("audit")),

@@ -56,7 +56,7 @@ def _fail_in_the_users_code(error: Exception) -> None:
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if ours in Path(frame.filename).parents:
             return
-        if not any(part in frame.filename for part in libraries):
+        if not frame.filename.startswith("<") and not any(part in frame.filename for part in libraries):
             said = " ".join(f"{type(error).__name__}: {error}".split())
             fail(f"the model raised {said} ({frame.filename}, line {frame.lineno}, in {frame.name})", code=2)
 

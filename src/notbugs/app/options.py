@@ -100,9 +100,8 @@ def job_of(common: Common, progress: "Progress") -> "Job":
 def show(run: "Run", common: Common) -> None:
     """The result on stdout: as JSON, or as a table with the way to the report."""
     result: dict[str, Any] = run.result
-    finished = (run.path / "result.json").stat().st_mtime
-    if finished < _STARTED and not common.quiet:
-        when = datetime.fromtimestamp(finished).strftime("%Y-%m-%d %H:%M")
+    if run.finished_at < _STARTED and not common.quiet:
+        when = datetime.fromtimestamp(run.finished_at).strftime("%Y-%m-%d %H:%M")
         say(f"found what this command left on {when}; nothing was computed")
     if common.json:
         from notbugs.description import to_json

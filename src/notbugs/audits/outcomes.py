@@ -103,11 +103,11 @@ def _black_box(outcomes: Sequence[Outcome]) -> Flag | None:
     seeing = [outcome for outcome in outcomes if outcome.uses_gradients]
     if not seeing:
         return None
-    given = sum_of([outcome.given for outcome in seeing])
-    standing = given & ~sum_of([outcome.fell for outcome in seeing])
+    given, left = _given_and_left(seeing)
+    n = int(given.sum())
     for outcome in outcomes:
-        more, n = int((outcome.fell & standing).sum()), int(given.sum())
-        if not outcome.uses_gradients and more >= max(2, BEATEN * n):
+        more = _felled_of(left, outcome, at_least=BEATEN * n)
+        if not outcome.uses_gradients and more:
             return Flag(
                 "black_box_beats_white_box",
                 f"Without gradients {outcome.attack} felled {more} images that no attack with gradients did, of {n} "
@@ -125,8 +125,9 @@ def _more_steps(outcomes: Sequence[Outcome]) -> Flag | None:
             kinds = {outcome.attack.rpartition(":")[0] for outcome in (short, long)}
             if len(kinds) > 1 or long.steps <= short.steps:
                 continue
-            more, n = int((long.fell & short.given & ~short.fell).sum()), int(short.given.sum())
-            if more >= max(2, LENGTHENED * n):
+            given, left = _given_and_left([short])
+            n = int(given.sum())
+            if more := _felled_of(left, long, at_least=LENGTHENED * n):
                 return Flag(
                     "more_steps_help",
                     f"With {long.steps} steps instead of {short.steps}, {long.attack} felled {more} more of {n} "
@@ -141,9 +142,9 @@ def _nearest(outcomes: Sequence[Outcome]) -> Flag | None:
     for number, outcome in enumerate(outcomes):
         if not outcome.minimal or number == 0:
             continue
-        left = outcome.given & ~sum_of([before.fell for before in outcomes[:number]])
-        more, n = int((outcome.fell & left).sum()), int(left.sum())
-        if more >= max(2, LENGTHENED * n):
+        _, left = _given_and_left(outcomes[:number])
+        n = int(left.sum())
+        if more := _felled_of(left, outcome, at_least=LENGTHENED * n):
             return Flag(
                 "nearest_fells_more",
                 f"The search for the nearest adversarial images, {outcome.attack}, felled {more} of the {n} that had "
@@ -151,6 +152,18 @@ def _nearest(outcomes: Sequence[Outcome]) -> Flag | None:
                 "Those were too short, or were given up too early: run the standard suite as well.",
             )
     return None
+
+
+def _given_and_left(outcomes: Sequence[Outcome]) -> tuple[Mask, Mask]:
+    """The images that any of these attacks was given, and those of them that none felled."""
+    given = sum_of([outcome.given for outcome in outcomes])
+    return given, given & ~sum_of([outcome.fell for outcome in outcomes])
+
+
+def _felled_of(left: Mask, outcome: Outcome, *, at_least: float) -> int:
+    """How many of the images that others left an attack felled; 0 where so few, or a single one, may be luck."""
+    more = int((outcome.fell & left).sum())
+    return more if more >= max(2, at_least) else 0
 
 
 def sum_of(masks: Sequence[Mask]) -> Mask:

@@ -17,8 +17,8 @@ def suite_attacks(name: str, threat: Threat, *, classes: int) -> tuple[Attack, .
       In L1 five restarts of the first and 5 targets, as there, but without Square, which is in L2 and Linf only.
     * `fast`: ten steps of APGD fell what falls easily; then targeted APGD, which fells nearly all that anything
       fells, towards 9 classes and, from another start, towards the likeliest again; each search is given up where
-      it leads nowhere (`abort_early`). Within 0.4 points of `standard` on the models it was tried on, in a small
-      part of its time (docs/audits.md).
+      it leads nowhere (`abort_early`). Within half a point of `standard` on the models it was tried on, in a
+      small part of its time (docs/audits.md).
 
     Raises NotbugsError for another name, and for less than two classes.
 

@@ -7,7 +7,7 @@ from notbugs.data.folder import read_folder
 from notbugs.data.hub import fetch
 from notbugs.data.labeled import LabeledImages, Origin
 from notbugs.data.parquet import read_parquet
-from notbugs.data.splits import require_split
+from notbugs.data.splits import SPLITS, require_split
 from notbugs.errors import NotbugsError, unknown
 
 _SOURCES = (
@@ -35,12 +35,23 @@ def load(
     `built:DIR`          a data set that notbugs built; it is one whole, `split` plays no part
     ==================== ====================================================================================
 
-    `split` is `train` or `test`. `root` serves only `cifar10` and `hf:`; other paths are taken from the
-    working directory. Raises NotbugsError where the source, the split or a file is not what it should be.
+    `split` is `train`, `test` or `all` (one after the other). `root` serves only `cifar10` and `hf:`; other
+    paths are taken from the working directory. Raises NotbugsError where the source, the split or a file is
+    not what it should be.
 
     >>> load("digits", split="test")
     LabeledImages(digits: 500 images 3x32x32, 10 classes)
     """
+    if split != "all":
+        return _load(source, split=split, root=root, seed=seed)
+    from notbugs.data.shards import concatenate
+
+    splits = SPLITS[:1] if source.startswith("built:") else SPLITS
+    parts = [_load(source, split=one, root=root, seed=seed) for one in splits]
+    return concatenate(parts, origin=parts[0].origin)
+
+
+def _load(source: str, *, split: str, root: str | Path | None, seed: int) -> LabeledImages:
     require_split(split)
     kind, colon, detail = source.partition(":")
     if kind in ("planted", "planted-spurious", "digits") and colon:
