@@ -16,14 +16,22 @@ PEERS = {
 }
 """Peer -> (module to import, distribution to ask for its version)."""
 
-WITHOUT_DEPENDENCIES = {"torchattacks": "torchattacks==3.5.1", "autoattack": "pyautoattack==0.2.0"}
+ALONE = {"imagecorruptions": ("imagecorruptions", "imagecorruptions")}
+"""Likewise, peers that have nothing to do with torch: none of our versions fits them."""
+
+WITHOUT_DEPENDENCIES = {
+    "torchattacks": "torchattacks==3.5.1",
+    "autoattack": "pyautoattack==0.2.0",
+    "imagecorruptions": "imagecorruptions==1.1.2",
+}
 """torchattacks demands torchvision, which its attacks do not import and which would replace torch. pyautoattack is
-the official AutoAttack as its authors' repository has it, packaged."""
+the official AutoAttack as its authors' repository has it, packaged. imagecorruptions
+demands the OpenCV with windows."""
 
 
 def python_of(contender: str) -> Path:
     """The interpreter that a contender runs in: a peer's own, or ours."""
-    return SCRATCH / contender / "bin" / "python" if contender in PEERS else Path(sys.executable)
+    return SCRATCH / contender / "bin" / "python" if contender in PEERS | ALONE else Path(sys.executable)
 
 
 def prepare(peer: str) -> str | None:
@@ -35,20 +43,14 @@ def prepare(peer: str) -> str | None:
         if not stamp.exists() or stamp.read_text() != wanted:
             print(f"making the environment of {peer} ...", file=sys.stderr, flush=True)
             _run(sys.executable, "-m", "venv", str(SCRATCH / peer))
-            pip = (
-                str(python_of(peer)),
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "-c",
-                str(ROOT / "constraints.txt"),
-            )
+            ours = [] if peer in ALONE else ["-c", str(ROOT / "constraints.txt")]
+            pip = (str(python_of(peer)), "-m", "pip", "install", "--quiet", *ours)
             _run(*pip, "-r", str(requirements))
             if peer in WITHOUT_DEPENDENCIES:
                 _run(*pip, "--no-deps", WITHOUT_DEPENDENCIES[peer])
             stamp.write_text(wanted)
-        _run(str(python_of(peer)), "-c", f"import torch, {PEERS[peer][0]}")
+        modules = ALONE[peer][0] if peer in ALONE else f"torch, {PEERS[peer][0]}"
+        _run(str(python_of(peer)), "-c", f"import {modules}")
     except (subprocess.CalledProcessError, OSError) as error:
         lines = (getattr(error, "stderr", "") or str(error)).strip().splitlines()
         return lines[-1] if lines else "the environment could not be made"
@@ -57,7 +59,7 @@ def prepare(peer: str) -> str | None:
 
 def version_of(peer: str) -> str:
     """The peer's installed version."""
-    code = f"import importlib.metadata as m; print(m.version({PEERS[peer][1]!r}))"
+    code = f"import importlib.metadata as m; print(m.version({(PEERS | ALONE)[peer][1]!r}))"
     return _run(str(python_of(peer)), "-c", code).strip()
 
 

@@ -93,3 +93,40 @@ def _speed(row: dict[str, Any], contest: dict[str, Any]) -> tuple[str, str, str,
         f"{wall:.1f} x",
         f"{processor:.1f} x",
     )
+
+
+def show_corruptions(result: dict[str, Any]) -> None:
+    """Speed and likeness of each corruption, the worst of its severities."""
+    if Console is None:
+        print(json.dumps(result, indent=1))
+        return
+    console = Console(width=110)
+    for size, rows in result["sizes"].items():
+        table = _table(
+            f"{size} pixels, n={result['n']}", "ms an image", "theirs", "times as fast", "likeness"
+        )
+        for name, row in rows["corruptions"].items():
+            ours, theirs = (side["milliseconds"] for side in row["contenders"].values())
+            speed = f"{ours:.3f}", f"{theirs:.2f}", f"{row['times_as_fast']:.1f}"
+            table.add_row(name, *speed, _likeness(list(row["likeness"].values())))
+        for label, total in rows["totals"].items():
+            ours, theirs = total["milliseconds"].values()
+            table.add_row(label, f"{ours:.2f}", f"{theirs:.1f}", f"{total['times_as_fast']:.1f}", "")
+        console.print(table)
+
+
+def _likeness(severities: list[dict[str, Any]]) -> str:
+    if "mean_difference" in severities[0]:
+        return f"{max(found['mean_difference'] for found in severities):.2f}/255"
+    told = []
+    for what in ("mean", "deviation"):
+        worst = max((found[what] for found in severities), key=lambda ratio: abs(ratio["ratio_less_1"]))
+        told.append(_percent(worst))
+    bands = [ratio for found in severities for ratio in found["spectrum"].values()]
+    told.append(_percent(max(bands, key=lambda ratio: abs(ratio["ratio_less_1"]))))
+    return ", ".join(told)
+
+
+def _percent(ratio: dict[str, float | None]) -> str:
+    error = ratio["error"]
+    return f"{ratio['ratio_less_1']:+.1%}" + ("" if error is None else f" ± {error:.1%}")
