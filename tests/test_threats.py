@@ -8,8 +8,9 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from notbugs.errors import NotbugsError
+from notbugs.numerals import parse_number
 from notbugs.seeds import generator
-from notbugs.threats import L1, L2, THREATS, TOLERANCE, Linf, as_threat, parse_number, parse_threat
+from notbugs.threats import L1, L2, THREATS, TOLERANCE, Linf, as_threat, parse_threat
 
 NORMS = {"linf": Linf, "l2": L2, "l1": L1}
 

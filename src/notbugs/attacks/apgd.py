@@ -25,7 +25,7 @@ from notbugs.attacks.sparse_steps import sparse_steps
 from notbugs.errors import NotbugsError, unknown
 from notbugs.models.frozen import frozen
 from notbugs.tensors import Classifier, Images, Labels, PerExample
-from notbugs.threats import L1, Threat
+from notbugs.threats import L1, Restricted, Threat
 
 
 @final
@@ -182,7 +182,7 @@ def _times(restarts: int) -> str:
 
 
 def _check(name: str, threat: Threat, counts: dict[str, int]) -> None:
-    order_of(threat)  # or it is no ball
+    order_of(threat.threat if isinstance(threat, Restricted) else threat)  # or it is no ball
     for count, value in counts.items():
         if value < 1:
             raise NotbugsError(f"{name} needs {count} >= 1, got {value}")

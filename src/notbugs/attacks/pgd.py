@@ -1,5 +1,6 @@
 """Projected gradient descent (Madry et al. 2018; Kurakin et al. 2017), L2 steps of fixed length as in Ilyas et al."""
 
+import re
 from dataclasses import dataclass
 from typing import final, get_args
 
@@ -10,8 +11,9 @@ from notbugs.attacks.in_turn import Climb, in_turn
 from notbugs.attacks.objectives import LOSSES, LabelObjective
 from notbugs.errors import NotbugsError, require_positive, unknown
 from notbugs.models.frozen import frozen
+from notbugs.numerals import parse_number
 from notbugs.tensors import Classifier, Images, Labels
-from notbugs.threats import Threat, parse_number, parse_threat
+from notbugs.threats import Threat, parse_threat
 
 
 @final
@@ -95,21 +97,27 @@ class PGD:
         return LabelObjective(model, labels, LOSSES[self.loss], self.targeted)
 
 
+_WRITTEN = re.compile(r"pgd:([^:]*:[^:@]*(?:@(?:colour|[\w-]+:[^:]+))?):(\d+)(?::(.+))?")
+
+
 def parse_attack(text: str) -> PGD:
     """The adversary of a training, written as pgd:NORM:EPS:STEPS[:STEP_SIZE]; STEP_SIZE defaults to 1.5 eps / STEPS.
+
+    With a family of features, pgd:NORM:EPS@FAMILY:STEPS, it changes these alone.
 
     It starts at the image and keeps the last iterate, as in Ilyas et al. 2019 (there 7 steps of eps / 5).
 
     >>> parse_attack("pgd:l2:0.5:7:0.1").step_size
     0.1
     """
-    kind, *fields = text.split(":")
+    kind = text.partition(":")[0]
     if kind != "pgd":
         raise unknown("attack", kind, ["pgd"])
-    if len(fields) not in (3, 4) or not fields[2].isdecimal():
+    found = _WRITTEN.fullmatch(text)
+    if not found:
         raise NotbugsError(f"attack {text!r}: write it like pgd:l2:0.5:7 (norm, eps, number of steps)")
-    threat, steps = parse_threat(f"{fields[0]}:{fields[1]}"), int(fields[2])
+    threat, steps = parse_threat(found[1]), int(found[2])
     if steps < 1:
         raise NotbugsError(f"attack {text!r}: the number of steps must be at least 1")
-    step_size = parse_number(fields[3], "step size") if len(fields) == 4 else 1.5 * threat.eps / steps
+    step_size = parse_number(found[3], "step size") if found[3] else 1.5 * threat.eps / steps
     return PGD(threat=threat, steps=steps, step_size=step_size, random_start=False, keep="last")

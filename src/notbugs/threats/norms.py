@@ -1,54 +1,15 @@
-"""Threats: what an adversary may change. Geometry is a value with methods; budgets are in [0, 1] pixel units."""
+"""Balls of a norm inside the pixel box: L2, L∞, L1. Budgets are in [0, 1] pixel units."""
 
 import math
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import final
 
 import torch
 
-from notbugs.errors import NotbugsError, unknown
+from notbugs.errors import NotbugsError
 from notbugs.l1_ball import into_l1_balls, open_to
 from notbugs.tensors import Images, PerExample
-
-TOLERANCE = 1e-5
-"""How far past eps a measured size may lie: float32 rounding of centre + perturbation, nothing more."""
-
-
-class Threat(ABC):
-    """A set of images around each centre, inside the pixel box [0, 1]. Subclasses are final frozen values."""
-
-    eps: float
-
-    @abstractmethod
-    def size(self, images: Images, centers: Images) -> PerExample:
-        """How far each image lies from its centre, in the threat's norm."""
-
-    @abstractmethod
-    def project(self, images: Images, centers: Images) -> Images:
-        """The nearest images (in L2) inside both the ball and the box; centres must lie in the box."""
-
-    @abstractmethod
-    def ascent_direction(self, gradients: Images, images: Images | None = None) -> Images:
-        """The unit step that raises a linear objective fastest; zero where the gradient is zero.
-
-        A norm that would spend the whole step on values that already stand at a wall of the box (L1) passes over
-        these if it is told the `images`.
-        """
-
-    @abstractmethod
-    def random_start(self, centers: Images, generator: torch.Generator) -> Images:
-        """One uniform draw from each ball, brought into the box."""
-
-    def contains(self, images: Images, centers: Images) -> torch.Tensor:
-        """Which images lie in ball and box, up to TOLERANCE. NaN lies nowhere."""
-        flat = images.flatten(1)
-        in_box = (flat >= 0).all(1) & (flat <= 1).all(1)
-        return in_box & (self.size(images, centers) <= self.eps + TOLERANCE)
-
-    def scaled(self, factor: float) -> "Threat":
-        """The same threat with its budget multiplied by `factor`."""
-        return type(self)(self.eps * factor)  # type: ignore[call-arg]
+from notbugs.threats.threat import Threat
 
 
 def _check_eps(eps: float) -> None:
@@ -224,60 +185,4 @@ class L1(Threat):
         return self.project(centers + self.eps * changes, centers)
 
 
-THREATS: dict[str, type[Threat]] = {"linf": Linf, "l2": L2, "l1": L1}
-_EXAMPLES = {"linf": "8/255", "l2": "0.5", "l1": "12"}
-
-
-def parse_number(text: str, what: str) -> float:
-    """A finite number written as 0.5, 3, 8/255 or 0.5/255.
-
-    >>> parse_number("8/255", "eps")
-    0.03137254901960784
-    """
-    wrong = NotbugsError(f"{what} {text!r} is not a number; write it like 0.5 or 8/255")
-    above, slash, below = text.partition("/")
-    try:  # not Fraction, which would write out every digit of 1e999999999
-        value = float(above) / float(below) if slash else float(text)
-    except (ValueError, ZeroDivisionError, OverflowError) as error:
-        raise wrong from error
-    if not math.isfinite(value):
-        raise wrong
-    return value
-
-
-def as_threat(threat: object) -> Threat:
-    """A threat, or the text of one. Raises NotbugsError if it is neither, and for an eps that counts levels of 255.
-
-    >>> as_threat("l2:0.5"), as_threat(L2(0.5))
-    (L2(eps=0.5), L2(eps=0.5))
-    """
-    if isinstance(threat, Threat):
-        size = f"{threat.eps:g}"
-        return _in_pixels(threat, f"Linf({size})", f"; is Linf({size} / 255), linf:{size}/255, meant?")
-    if isinstance(threat, str):
-        return parse_threat(threat)
-    raise NotbugsError(f"the threat is {type(threat).__name__}; write it like L2(0.5) or 'l2:0.5'")
-
-
-def parse_threat(text: str) -> Threat:
-    """A threat written as NORM:EPS, in pixel units of [0, 1]. Raises NotbugsError if it is not one.
-
-    >>> parse_threat("linf:8/255"), parse_threat("l2:0.5"), parse_threat("l1:12")
-    (Linf(eps=0.03137254901960784), L2(eps=0.5), L1(eps=12.0))
-    """
-    norm, _, size = text.partition(":")
-    if norm not in THREATS:
-        raise unknown("threat", norm, THREATS)
-    if not size:
-        raise NotbugsError(f"threat {text!r} has no size; write it like {norm}:{_EXAMPLES[norm]}")
-    eps = parse_number(size, "eps")
-    if eps <= 0:
-        raise NotbugsError(f"eps must be positive in {text!r} (pixel values lie in [0, 1])")
-    return _in_pixels(THREATS[norm](eps), text, "" if "/" in size else f"; is linf:{size}/255 meant?")  # type: ignore[call-arg]
-
-
-def _in_pixels(threat: Threat, written: str, meant: str) -> Threat:
-    """The threat, unless its eps counts levels of 255."""
-    if isinstance(threat, Linf) and 1 < threat.eps < math.inf:
-        raise NotbugsError(f"eps above 1 in {written!r}: pixel values lie in [0, 1]{meant}")
-    return threat
+__all__ = ["L1", "L2", "Linf"]
