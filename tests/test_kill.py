@@ -69,7 +69,7 @@ def test_nothing_is_lost_and_nothing_differs(tmp_path: Path, job: str) -> None:
             "--suite",
             "quick",
             "--n",
-            "1500",
+            "400",
         ],
     }[job]
     whole, hit = tmp_path / "whole", tmp_path / "hit"

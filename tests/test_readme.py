@@ -68,6 +68,21 @@ def test_the_photographs_table_holds_the_committed_numbers() -> None:
             assert abs(float(cell) - 100 * result["metrics"][f"{model}.{measure}"]) <= 0.0501, model
 
 
+def test_the_cifar10_table_holds_the_committed_numbers() -> None:
+    result = json.loads((ROOT / "results" / "study-cifar10-convnet.json").read_text())
+    lines = README.split("All of CIFAR-10")[1].split("\n\n")[1].splitlines()[2:]
+    rows = ("standard", "robust", "d_r", "d_r audited", "d_nr", "d_rand", "d_det")
+    for row, line in zip(rows, lines, strict=True):
+        model, _, audited = row.partition(" ")
+        cells = line.replace("*", "").strip("| ").split(" | ")[1:]
+        for measure, cell in zip(("clean", "l2_0.25", "l2_0.5"), cells, strict=True):
+            name = f"{model}.{measure}" + ("_audit" if audited and measure != "clean" else "")
+            value, _, published = cell.partition(" ")
+            assert abs(float(value) - 100 * result["metrics"][name]) <= 0.0501, name
+            if published:
+                assert abs(float(published.strip("()")) - 100 * result["published"][name]) <= 0.0501, name
+
+
 def test_the_ten_lines_run() -> None:
     """On few images and a small network, a step each; the calls are the README's own."""
     code = re.search(r"```python\n(.*?)```", README, re.DOTALL)[1]

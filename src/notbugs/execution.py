@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from notbugs.data.labeled import LabeledImages
-from notbugs.data.shards import shard_path, write_shard
+from notbugs.data.shards import shard_path, write_shard, write_tensors
 from notbugs.errors import NotbugsError
 from notbugs.hardware import keep_freed_memory
 from notbugs.progress import Progress, silent
@@ -28,13 +29,21 @@ Task = Callable[[Watch], None]
 
 
 def map_shards(
-    make: Callable[[int], LabeledImages], count: int, directory: Path, *, progress: Progress = silent
+    make: Callable[[int], LabeledImages | Mapping[str, Tensor]],
+    count: int,
+    directory: Path,
+    *,
+    progress: Progress = silent,
 ) -> list[Path]:
-    """Make the shards that `directory` still lacks, in this process. Returns the paths of all of them."""
+    """Make the shards that `directory` still lacks, in this process. Returns the paths of all of them.
+
+    A shard is a part of a data set, or what was found out about one: tensors by name.
+    """
     paths = [shard_path(directory, index) for index in range(count)]
     for index, path in enumerate(paths):
         if not path.exists():
-            write_shard(make(index), path)
+            made = make(index)
+            write_shard(made, path) if isinstance(made, LabeledImages) else write_tensors(made, path)
         progress(index + 1, count, "shards")
     return paths
 

@@ -24,6 +24,7 @@ from defences import (
 from notbugs import L1, L2, PGD, Linf, TrainConfig, build, load, train
 from notbugs.audits import Flag, audit, check
 from notbugs.audits.reach import random_search
+from notbugs.audits.scaling import SCALINGS
 from notbugs.data import LabeledImages
 from notbugs.data.planted import PlantedTruth, planted
 from notbugs.errors import NotbugsError
@@ -216,6 +217,22 @@ def test_labels_that_are_shuffled_are_seen(standard, test_set):
     order = torch.randperm(len(test_set), generator=generator(0))
     flags = check(standard, test_set.relabeled(test_set.labels[order]), threat=THREAT)
     assert names(flags) == {"chance_accuracy"}
+
+
+@pytest.mark.parametrize("scaling", SCALINGS)
+def test_a_model_that_wants_its_images_scaled_is_seen(scaling, standard, test_set):
+    """Normalisation left outside: the network is right on what its preprocessing makes of the images."""
+    mean, spread = (torch.tensor(values).view(1, -1, 1, 1) for values in SCALINGS[scaling])
+
+    def wants(images):
+        return standard(images * spread + mean)
+
+    found = {flag.name: flag for flag in check(wants, test_set, threat=L2(0.5))}
+    if scaling.startswith("mean 0.5"):  # half the contrast is still seen well: hardly a loss, and no flag
+        assert "other_scaling" not in found or "[-1, 1]" in found["other_scaling"].found
+    else:
+        assert "other_scaling" in found
+        assert scaling.split(" of ")[0] in found["other_scaling"].found
 
 
 def test_a_model_that_hardly_looks_is_seen(standard, test_set):

@@ -94,7 +94,7 @@ def test_the_background_has_no_energy_in_the_patterns_band(train):
     [
         ("train", "robust", 0.9),
         ("train", "nonrobust", 0.97),
-        ("train", "spurious", 0.95),
+        ("train", "spurious", 0.98),
         ("test", "robust", 0.9),
         ("test", "nonrobust", 0.97),
         ("test", "spurious", 0.1),

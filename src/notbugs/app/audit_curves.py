@@ -65,14 +65,7 @@ def robust_accuracy_curves(curves: Sequence[Curve], *, audited: Threat, name: st
             _legend(axes, narrow)
             return as_svg(figure, f"{name}-narrow" if narrow else name)
 
-    told = " ".join(
-        f"{curve.label}: "
-        + ", ".join(
-            f"{percent(v)} at {scale * eps:.3g}" for eps, v in zip(curve.eps, curve.values, strict=True)
-        )
-        + "."
-        for curve in curves
-    )
+    told = " ".join(f"{curve.label}: {_told(curve, scale)}." for curve in curves)
     where = f"{norm_text(str(audited))} ε{' in 1/255' if scale == 255 else ''}"
     alt = f"Accuracy in percent by {where}; audited: {budget_text(str(audited))}. {told}"
     return Drawing(wide=draw(False), narrow=draw(True), alt=alt)
@@ -121,6 +114,41 @@ def distance_curves(distances: Mapping[str, Sequence[float]], *, audited: Threat
     what = f"by the {norm_text(str(audited))} distance of the nearest adversarial image found"
     alt = f"Share of images, in percent, {what}. {told}"
     return Drawing(wide=draw(False), narrow=draw(True), alt=alt)
+
+
+def accuracy_curves(curves: Sequence[Curve], *, xlabel: str, chance: float, name: str) -> Drawing:
+    """Accuracy against any other number (`Curve.eps`), a line with its 95 % band for each model; dotted: chance.
+
+    Raises NotbugsError without a curve.
+
+    >>> curve = Curve(label="standard", eps=(2, 8), values=(0.3, 0.9), intervals=((0.2, 0.4), (0.8, 0.95)))
+    >>> accuracy_curves([curve], xlabel="cut-off", chance=0.1, name="low").alt
+    'Accuracy in percent by cut-off. standard: 30.0 at 2, 90.0 at 8.'
+    """
+    if not curves:
+        raise NotbugsError("no curve to draw: give at least one")
+
+    def draw(narrow: bool) -> str:
+        with styled():
+            figure, axes = new_figure(*_size(narrow, len(curves)))
+            for number, curve in enumerate(curves):
+                style = _line_style(number)
+                low, high = ([100 * one[end] for one in curve.intervals] for end in (0, 1))
+                axes.fill_between(curve.eps, low, high, color=style["color"], alpha=0.18, linewidth=0)
+                shares = [100 * value for value in curve.values]
+                axes.plot(curve.eps, shares, label=shortened(curve.label), markersize=5, **style)
+            _line_axes(axes, max(at for curve in curves for at in curve.eps), xlabel, "accuracy, %")
+            axes.axhline(100 * chance, color=MUTED, linewidth=0.9, linestyle=(0, (2, 3)))
+            _legend(axes, narrow)
+            return as_svg(figure, f"{name}-narrow" if narrow else name)
+
+    told = " ".join(f"{curve.label}: {_told(curve, 1)}." for curve in curves)
+    return Drawing(wide=draw(False), narrow=draw(True), alt=f"Accuracy in percent by {xlabel}. {told}")
+
+
+def _told(curve: Curve, scale: float) -> str:
+    pairs = zip(curve.eps, curve.values, strict=True)
+    return ", ".join(f"{percent(value)} at {scale * at:.3g}" for at, value in pairs)
 
 
 def _size(narrow: bool, lines: int) -> tuple[float, float]:
@@ -209,4 +237,4 @@ def _legend(axes: Axes, narrow: bool) -> None:
     )  # fmt: skip
 
 
-__all__ = ["Curve", "distance_curves", "robust_accuracy_curves"]
+__all__ = ["Curve", "accuracy_curves", "distance_curves", "robust_accuracy_curves"]

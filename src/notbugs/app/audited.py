@@ -1,177 +1,108 @@
-"""What the report of an audit shows: its numbers, which attack felled what, how near, and the images themselves."""
+"""What the report of an audit shows: the numbers of every model side by side, and a section for each kind of test."""
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any
 
-from notbugs.app.audit_bars import SHOWN, class_bars, felled_bars
-from notbugs.app.audit_curves import Curve, distance_curves, robust_accuracy_curves
-from notbugs.app.figures import Series
-from notbugs.app.pictures import adversarial_strips
+from notbugs.app.audit_attacks import attack_section
+from notbugs.app.audit_looks import frequency_section, region_section, saliency_section
+from notbugs.app.audit_reliance import reliance_section
+from notbugs.app.audit_shifts import corruption_section
+from notbugs.app.audited_models import Audited, Page, audited_models
+from notbugs.app.blocks import Entry, Grid, Section
 from notbugs.app.repeating import duration
-from notbugs.app.rows import budget_text, norm_text, percent
-from notbugs.app.svg import Drawing
-from notbugs.audits import AdversarialAudit, Proportion
+from notbugs.app.rows import budget_text, percent
 from notbugs.data.labeled import LabeledImages
-from notbugs.jobs import read_audit
 from notbugs.runs import Run
-from notbugs.threats import Linf
 
-POINTS = 25
-"""Budgets at which the curve of robust accuracy is drawn; the audited one is one of them."""
+SECTIONS: dict[str, Callable[[Page], Section]] = {
+    "adversarial": attack_section,
+    "corruption": corruption_section,
+    "frequency": frequency_section,
+    "reliance": reliance_section,
+    "regions": region_section,
+    "saliency": saliency_section,
+}
 
 
 def audited(run: Run, result: dict[str, Any], originals: LabeledImages | None) -> dict[str, Any]:
     """The content of the page."""
-    found = read_audit(run)
-    config = result["config"]
+    config, models = result["config"], audited_models(run, result)
+    page = Page(models=models, originals=originals, classes=len(result["class_names"]))
+    sections = [make(page) for name, make in SECTIONS.items() if page.having(name)]
     return {
         "template": "audit.html",
         "title": f"notbugs: {run.path.name}",
-        "headline": f"Right on {percent(found.clean_accuracy)} % of {config['data']['name']}, and on "
-        f"{percent(found.robust_accuracy)} % under attack within {budget_text(str(found.threat))}",
-        "findings": _findings(found),
+        "headline": _headline(models, config),
+        "findings": [section.lead for section in sections if section.lead],
         "facts": [
-            ("Model", str(config["named"])),
+            (
+                "Models" if len(models) > 1 else "Model",
+                ", ".join(str(one["named"]) for one in config["models"]),
+            ),
             ("Data", config["data"]["name"]),
-            ("Images", str(len(found.found))),
-            ("Threat", budget_text(str(found.threat))),
-            ("Attacks", ", ".join(found.attacks)),
+            ("Images", str(config["n"])),
+            ("Threat", budget_text(config["threat"])),
             ("Seed", str(config["seed"])),
             ("Device", result["device"]),
             ("Time", duration(result["seconds"])),
         ],
-        "accuracies": [
-            ("Clean", found.clean),
-            (f"Under attack, {budget_text(str(found.threat))}", found.robust),
-        ],
-        "figures": _figures(found),
-        "felled": _felled(found),
-        "strips": adversarial_strips(found.found, originals, found.threat),
+        "summary": _summary(models),
+        "sections": sections,
+        "strips": [],
         "has_originals": originals is not None,
         "curves": [],
         "sets": [],
     }
 
 
-def _findings(found: AdversarialAudit) -> list[str]:
-    told = []
-    if found.clean.count:
-        share = found.robust.count / found.clean.count
-        told.append(
-            f"Of the {found.clean.count} images it gets right, {found.robust.count} ({percent(share)} %) withstand "
-            f"every attack; each success was verified in float32, in ball and box."
-        )
-    by_class = found.by_class
-    if len(by_class) > 1:
-        worst = min(by_class, key=lambda name: by_class[name][1].value)
-        best = max(by_class, key=lambda name: by_class[name][1].value)
-        if by_class[worst][1].value < by_class[best][1].value:
-            told.append(
-                f"Least robust: {worst}, {percent(by_class[worst][1].value)} %; most robust: {best}, "
-                f"{percent(by_class[best][1].value)} %."
-            )
-    middle = _median_distance(found)
-    if middle is not None:
-        norm = norm_text(str(found.threat))
-        size = f"{255 * middle:.1f}/255" if isinstance(found.threat, Linf) else f"{middle:.3g}"
-        told.append(f"Half of the images it gets right get another answer within {norm} {size}.")
-    if not found.flags:
-        told.append(
-            "No reason to distrust the numbers was found. A stronger attack may yet lower them; none can raise them."
-        )
-    return told
-
-
-def _median_distance(found: AdversarialAudit) -> float | None:
-    if "nearest" not in found.found.columns:
-        return None
-    near = found.found.columns["nearest"]
-    right = near[near > 0].sort().values
-    if len(right) == 0:
-        return None
-    middle = float(right[len(right) // 2])
-    return middle if math.isfinite(middle) else None
-
-
-def _figures(found: AdversarialAudit) -> list[tuple[str, str, Drawing]]:
-    """Title, caption and drawing of each figure."""
-    wrong = len(found.found) - found.clean.count
-    pairs = list(zip(found.attacks, found.felled, strict=True))
-    shown = [
-        (
-            "What became of the images",
-            "In this order, each on what those before it left standing. A search for the nearest adversarial image "
-            "looks around the fallen as well, for their distance; here it counts for what still stood.",
-            felled_bars(wrong, pairs, found.robust.count, name="felled"),
-        )
-    ]
-    if "nearest" in found.found.columns:
-        shown += [
-            (
-                "Accuracy at every budget",
-                "From the nearest adversarial image found for each image: an upper bound, as all robust accuracy is. "
-                "Band: 95 % intervals.",
-                robust_accuracy_curves([_curve(found)], audited=found.threat, name="accuracy"),
-            ),
-            (
-                "How near the nearest adversarial image lies",
-                "Images that were wrong as they are lie at 0.",
-                distance_curves(
-                    {"this model": found.found.columns["nearest"].tolist()}, audited=found.threat, name="near"
-                ),
-            ),
-        ]
-    if len(found.by_class) > 1:
-        few = f"The {SHOWN} least robust of {len(found.by_class)}. " if len(found.by_class) > SHOWN else ""
-        shown.append(
-            (
-                "Class by class",
-                f"{few}Whiskers: 95 % intervals.",
-                class_bars(list(found.by_class), _by_class(found), name="classes"),
-            )
-        )
-    return shown
-
-
-def _curve(found: AdversarialAudit) -> Curve:
-    near = found.found.columns["nearest"]
-    reach = float(near[near.isfinite()].max()) if bool(near.isfinite().any()) else 0.0
-    eps = found.threat.eps if math.isfinite(found.threat.eps) else reach
-    end = max(min(reach, 4 * eps), eps)
-    budgets = sorted({0.0, eps, *(end * step / (POINTS - 1) for step in range(POINTS))})
-    values = [found.accuracy_at(budget) for budget in budgets]
-    return Curve(
-        label="this model",
-        eps=budgets,
-        values=[one.value for one in values],
-        intervals=[one.interval for one in values],
+def _headline(models: tuple[Audited, ...], config: dict[str, Any]) -> str:
+    name = config["data"]["name"]
+    if len(models) > 1:
+        return f"What {len(models)} models rely on, on {name}"
+    first = next(iter(models[0].results))
+    said = (
+        f"Right on {percent(models[0].value(first, 'clean_accuracy'))} % of {name}" if first in _CLEAN else ""
     )
+    if "adversarial" in models[0].results:
+        robust = percent(models[0].value("adversarial", "robust_accuracy"))
+        return f"{said}, and on {robust} % under attack within {budget_text(config['threat'])}"
+    if "corruption" in models[0].results:
+        return f"{said}, and on {percent(models[0].value('corruption', 'mean'))} % under common corruptions"
+    return said or f"What a model looks at, on {name}"
 
 
-def _by_class(found: AdversarialAudit) -> Sequence[Series]:
-    columns: tuple[list[Proportion], list[Proportion]] = ([], [])
-    for clean, robust in found.by_class.values():
-        columns[0].append(clean)
-        columns[1].append(robust)
-    return [
-        Series(
-            label=label,
-            values=[one.value for one in column],
-            intervals=[one.interval for one in column],
-            references=[None] * len(column),
-        )
-        for label, column in zip(("Clean", "Under attack"), columns, strict=True)
+_CLEAN = ("adversarial", "corruption", "frequency", "reliance")
+"""Sections that know the accuracy on the images as they are."""
+
+
+def _summary(models: tuple[Audited, ...]) -> Grid | None:
+    """One row a model, the numbers that people look for first."""
+    wanted = [
+        ("Clean", [(section, "clean_accuracy") for section in _CLEAN]),
+        ("Under attack", [("adversarial", "robust_accuracy")]),
+        ("Corrupted", [("corruption", "mean")]),
+        ("Fog", [("corruption", "fog.mean")]),
+        ("Gaussian noise", [("corruption", "gaussian_noise.mean")]),
+        ("No high frequencies", [("reliance", "high frequencies.without")]),
+        ("No low frequencies", [("reliance", "low frequencies.without")]),
     ]
-
-
-def _felled(found: AdversarialAudit) -> list[tuple[str, int, int]]:
-    """Attack, images it was given, images it felled first."""
-    standing, rows = found.clean.count, []
-    for attack, count in zip(found.attacks, found.felled, strict=True):
-        rows.append((attack, standing, count))
-        standing -= count
-    return rows
+    columns: list[tuple[str, list[Entry]]] = []
+    for head, places in wanted:
+        entries = []
+        for model in models:
+            known = [place for place in places if place[0] in model.results]
+            entries.append(model.entry(*known[0]) if known else Entry(""))
+        if any(entry.text for entry in entries):
+            columns.append((head, entries))
+    if not columns:
+        return None
+    return Grid(
+        caption="Accuracy in percent with 95 % intervals.",
+        head=("Model", *(head for head, _ in columns)),
+        rows=[
+            (model.label, tuple(entries[row] for _, entries in columns)) for row, model in enumerate(models)
+        ],
+    )
 
 
 __all__ = ["audited"]

@@ -1,23 +1,39 @@
-"""`notbugs audit`: how robust a model is, and how far to believe that."""
+"""`notbugs audit`: what a model relies on, what it withstands, and how far to believe that."""
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from notbugs.app.cli import app
-from notbugs.app.options import DEFAULT, Common, Data, DataRoot, device_of, job_of, load_images, settle, show
+from notbugs.app.options import (
+    DEFAULT,
+    Common,
+    Data,
+    DataRoot,
+    device_of,
+    job_of,
+    load_images,
+    say,
+    settle,
+    show,
+)
+
+if TYPE_CHECKING:
+    from notbugs.data import LabeledImages
+    from notbugs.jobs import Plan, Subject
 
 
 @app.command
 def audit(
-    model: Annotated[
+    *models: Annotated[
         str,
         Parameter(
-            help="A run directory, a .safetensors file, or package.module:factory (images in [0, 1] to logits)."
+            help="Run directories, .safetensors files, or package.module:factory (images in [0, 1] to logits); "
+            "several are shown side by side."
         ),
     ],
-    /,
-    *,
     data: Data,
     data_root: DataRoot = None,
     split: Annotated[
@@ -26,50 +42,95 @@ def audit(
     ] = "test",
     threat: Annotated[str, Parameter(help="What may be changed: l2:0.5, linf:8/255, l1:12.")] = "l2:0.5",
     suite: Annotated[
-        Literal["quick", "fast", "standard"],
+        Literal["quick", "standard", "full"],
         Parameter(
-            help="quick: PGD, seconds. fast: within half a point of standard in a fraction of its time. "
-            "standard: the attacks and budgets of AutoAttack."
+            help="How closely to look. quick: PGD, one severity. standard: strong attacks, every severity, heat map. "
+            "full: AutoAttack's attacks and budgets, 19 corruptions, three draws each."
         ),
-    ] = "fast",
+    ] = "standard",
+    attacks: Annotated[
+        Literal["quick", "fast", "standard"] | None,
+        Parameter(
+            help="The attacks, if not the suite's own. quick: PGD. fast: within half a point of standard in a "
+            "fraction of its time. standard: the attacks and budgets of AutoAttack."
+        ),
+    ] = None,
+    sections: Annotated[
+        str, Parameter(help="Only these: adversarial, corruption, frequency, reliance, regions, saliency.")
+    ] = "",
     n: Annotated[
         int, Parameter(help="At most so many: the first, or evenly spread where they lie class by class.")
     ] = 1000,
     norms: Annotated[
-        bool, Parameter(help="Also look for the nearest adversarial image of each: accuracy at every eps.")
-    ] = True,
+        bool | None,
+        Parameter(help="Also look for the nearest adversarial image of each: accuracy at every eps."),
+    ] = None,
+    fail_under: Annotated[
+        tuple[str, ...],
+        Parameter(
+            help="End with exit code 1 if a number is lower: robust=0.4, corruption.mean=0.6.", negative=()
+        ),
+    ] = (),
     common: Common = DEFAULT,
 ) -> None:
-    """Accuracy of a model under attack, every adversarial image verified in float32, with reasons to distrust it.
+    """What classifiers rely on and withstand: attacks, corruptions, frequencies, features, regions; in one report.
 
-    Writes result.json, the adversarial images and report.html; an audit that was interrupted goes on where it was.
+    Every adversarial image is verified in float32, and reasons to distrust a number come with it. Writes result.json,
+    everything that was found, and report.html; an audit that was interrupted goes on where it was.
 
     Example: notbugs audit runs/train-wrn-16-2-0123456789 --data cifar10 --threat linf:8/255
     """
+    from notbugs.app.limits import parse_limits, require_limits
     from notbugs.app.progress import watching
     from notbugs.app.report import write_report
-    from notbugs.audits import nearest_attack, suite_attacks
-    from notbugs.errors import require_positive
-    from notbugs.jobs import audit_job
+    from notbugs.errors import NotbugsError, require_positive
+    from notbugs.jobs import PLANS, Subject, audit_job
     from notbugs.runs import find_classifier, source_digest
     from notbugs.threats import parse_threat
 
     settle(common)
     require_positive("n", n)
-    budget = parse_threat(threat)
-    classifier = find_classifier(model, device=device_of(common))
-    images = load_images(data, data_root, common, split=split).part(n)
-    with watching(quiet=common.quiet) as watch:
-        run = audit_job(
-            job_of(common, watch("audit")),
-            f"audit-{suite}",
-            classifier,
-            images,
-            named=model,
-            source=source_digest(model),
-            threat=budget,
-            attacks=suite_attacks(suite, budget, classes=images.classes),
-            nearest=nearest_attack(budget) if norms else None,
+    if not models:
+        raise NotbugsError(
+            "name at least one model, as in: notbugs audit runs/train-0123456789 --data cifar10"
         )
+    if len(set(models)) < len(models):
+        raise NotbugsError("the same model is named twice; name each once")
+    budget, limits = parse_threat(threat), parse_limits(fail_under)
+    plan = PLANS[suite]
+    plan = replace(
+        plan,
+        attacks=attacks or plan.attacks,
+        norms=plan.norms if norms is None else norms,
+        sections=tuple(part.strip() for part in sections.split(",")) if sections else plan.sections,
+    )
+    subjects = [
+        Subject(model=find_classifier(one, device=device_of(common)), named=one, source=source_digest(one))
+        for one in models
+    ]
+    images = load_images(data, data_root, common, split=split).part(n)
+    if not common.quiet:
+        _say_how_long(subjects, images, plan, common)
+    with watching(quiet=common.quiet) as watch:
+        job = job_of(common, watch("audit"))
+        run = audit_job(job, f"audit-{suite}", subjects, images, threat=budget, plan=plan, watch=watch)
     write_report(run, originals=images)
     show(run, common)
+    require_limits(run.result, limits)
+
+
+def _say_how_long(
+    subjects: "Sequence[Subject]", images: "LabeledImages", plan: "Plan", common: Common
+) -> None:
+    """The expected time of each section, all models together; parts that are there already take none."""
+    from notbugs.app.repeating import duration
+    from notbugs.jobs import expected_seconds
+    from notbugs.models.logits import require_logits
+
+    total: dict[str, float] = {}
+    for subject in subjects:
+        require_logits(subject.model, images.images, classes=images.classes)
+        for section, seconds in expected_seconds(subject, images, plan, precision=common.precision).items():
+            total[section] = total.get(section, 0.0) + seconds
+    parts = ", ".join(f"{section} {duration(seconds)}" for section, seconds in total.items())
+    say(f"{images}: about {duration(sum(total.values()))} at most ({parts})")

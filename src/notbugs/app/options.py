@@ -27,7 +27,7 @@ Data = Annotated[
     str,
     Parameter(
         help="planted, planted-spurious, digits, cifar10, cifar10:cat,dog, folder:PATH, hf:NAME, parquet:PATH, "
-        "built:DIR."
+        "built:DIR; tagged:SOURCE plants a tag; SOURCE@SHIFT changes every image: cifar10@fog:3, cifar10@high:12."
     ),
 ]
 
@@ -113,7 +113,7 @@ def show(run: "Run", common: Common) -> None:
     from notbugs.app.table import audit_table, metrics_table, study_table
 
     console = Console()
-    tables = {"study": study_table, "audit": audit_table}
+    tables = {"study": study_table, "audit": audit_table, "comparison": audit_table}
     console.print(tables.get(result["command"], metrics_table)(result))
     for flag in result["flags"]:
         console.print(f"[bold]beware[/bold] {flag['of']}: {flag['reason']}")

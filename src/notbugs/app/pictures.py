@@ -73,11 +73,11 @@ def strips(
     shown = []
     if source is not None:
         names = [source.class_names[label] for label in source.labels.tolist()]
-        shown.append(_strip("Original", "the training images and their labels", source.images, names))
+        shown.append(strip("Original", "the training images and their labels", source.images, names))
         shown += _planted_shapes(source)
     for key, data in parts.items():
         title = SETS.get(key, data.origin.name)
-        shown.append(_strip(title, _note(key, data, threats.get(key, "")), data.images, _labels(data)))
+        shown.append(strip(title, _note(key, data, threats.get(key, "")), data.images, _labels(data)))
         if source is not None and "target" in data.columns:
             shown += _changes(title, data, source)
     return shown
@@ -85,7 +85,7 @@ def strips(
 
 def adversarial_strips(found: LabeledImages, originals: LabeledImages | None, threat: Threat) -> list[Strip]:
     """Images that fell, beside what they were and what was added: one of every class first."""
-    rows = _of_every_class(found.labels.tolist(), (found.columns["fell_to"] >= 0).tolist())
+    rows = of_every_class(found.labels.tolist(), (found.columns["fell_to"] >= 0).tolist())
     if len(rows) == 0:
         return []
     part, names = found.take(rows).to("cpu"), found.class_names
@@ -95,7 +95,7 @@ def adversarial_strips(found: LabeledImages, originals: LabeledImages | None, th
         for answer in part.columns["predicted"].tolist()
     ]
     shown = [
-        _strip(
+        strip(
             "Adversarial", f"what the model takes them for; {budget_text(str(threat))}", part.images, answers
         )
     ]
@@ -106,13 +106,13 @@ def adversarial_strips(found: LabeledImages, originals: LabeledImages | None, th
     norm = norm_text(str(threat))
     sizes = [f"{norm} {scale * size:.3g}{unit}" for size in part.columns["distance"].tolist()]
     return [
-        _strip("Original", "the images and their labels", source.images, labels),
+        strip("Original", "the images and their labels", source.images, labels),
         *shown,
         _change("Adversarial", part.images - source.images, sizes),
     ]
 
 
-def _of_every_class(labels: Sequence[int], is_good: Sequence[bool]) -> torch.Tensor:
+def of_every_class(labels: Sequence[int], is_good: Sequence[bool]) -> torch.Tensor:
     """A few good rows, of as many classes as possible, in the order of the classes."""
     turns: dict[int, int] = {}
     picked = []
@@ -161,7 +161,8 @@ def _labels(data: LabeledImages) -> list[str]:
     ]
 
 
-def _strip(title: str, note: str, images: Images, captions: Sequence[str]) -> Strip:
+def strip(title: str, note: str, images: Images, captions: Sequence[str]) -> Strip:
+    """A row of images, each over its caption."""
     pictures = tuple(
         Picture(uri=png_uri(image), caption=caption, alt=f"{title}: {caption}" if caption else title)
         for image, caption in zip(images, captions, strict=True)
@@ -182,14 +183,14 @@ def _changes(title: str, data: LabeledImages, source: LabeledImages) -> list[Str
         ideal, factor = patterns[new] - patterns[old], magnification(change)
         captions = [f"{a} to {b}" for a, b in zip(old.tolist(), new.tolist(), strict=True)]
         note = "the planted pattern of the new class minus that of the old: what an ideal change would be"
-        shown.append(_strip(f"Pattern, ×{factor}", note, 0.5 + factor * ideal, captions))
+        shown.append(strip(f"Pattern, ×{factor}", note, 0.5 + factor * ideal, captions))
     return shown
 
 
 def _change(title: str, change: Images, sizes: Sequence[str]) -> Strip:
     factor = magnification(change)
     note = f"the change alone, {factor} times magnified around grey"
-    return _strip(f"{title} − original, ×{factor}", note, 0.5 + factor * change, sizes)
+    return strip(f"{title} − original, ×{factor}", note, 0.5 + factor * change, sizes)
 
 
 def _planted_shapes(source: LabeledImages) -> list[Strip]:
@@ -200,13 +201,13 @@ def _planted_shapes(source: LabeledImages) -> list[Strip]:
     patterns = truth.norm_nonrobust * truth.directions("nonrobust")[source.columns["nonrobust_class"]]
     factor = magnification(patterns)
     return [
-        _strip(
+        strip(
             "Planted shape",
             f"the robust feature in each: right on {truth.p_robust:.0%} of them, L2 length {truth.norm_robust:g}",
             0.5 + shapes,
             [source.class_names[k] for k in source.columns["robust_class"].tolist()],
         ),
-        _strip(
+        strip(
             f"Planted pattern, ×{factor}",
             f"the non-robust feature in each: right on {truth.p_nonrobust:.0%}, L2 length {truth.norm_nonrobust:g}, "
             f"{factor} times magnified",
@@ -225,4 +226,4 @@ def magnification(change: Images) -> int:
     return max((factor for factor in known if factor * reach <= 0.5), default=1)
 
 
-__all__ = ["Picture", "Strip", "adversarial_strips", "first_shard", "strips"]
+__all__ = ["Picture", "Strip", "adversarial_strips", "first_shard", "of_every_class", "strip", "strips"]

@@ -61,7 +61,7 @@ def reload_originals(run: Run, data_root: Path | None = None) -> LabeledImages |
     config = run.config
     data = config.get("data", {})
     source = config.get("study", {}).get("source") or data.get("name", "")
-    is_local = re.match(r"(planted|planted-spurious|digits)$|(folder|parquet|built):", source)
+    is_local = re.match(r"(planted|planted-spurious|digits)(@|$)|(folder|parquet|built):", source)
     if not is_local and data_root is None:
         return None
     # An audit looks at the first images of a part, most often the test set. A stage of a study has a seed of its own;

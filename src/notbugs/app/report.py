@@ -1,5 +1,7 @@
 """The report of a run: one HTML file that holds everything it shows, made from what the run left on disk."""
 
+import base64
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -45,9 +47,13 @@ def write_report(run: Run, *, originals: LabeledImages | None = None, data_root:
     result = run.result
     if originals is None or originals.digest != _digest_of_data(run):
         originals = (
-            reload_originals(run, data_root) if result["command"] in ("study", "build", "audit") else None
+            reload_originals(run, data_root)
+            if result["command"] in ("study", "build", "audit", "comparison")
+            else None
         )
     page = _shared(run, result) | _PAGES.get(result["command"], _single)(run, result, originals)
+    if result["command"] in ("audit", "comparison"):
+        page |= _script("sort.js")
     html = _templates().get_template(page.pop("template")).render(page)
     write_atomically(run.report, html)
     return run.report
@@ -106,7 +112,7 @@ def _study(run: Run, result: dict[str, Any], originals: LabeledImages | None) ->
     }
 
 
-_PAGES = {"study": _study, "audit": audited}
+_PAGES = {"study": _study, "audit": audited, "comparison": audited}
 
 
 def _threats(builders: Mapping[str, Any]) -> dict[str, str]:
@@ -238,6 +244,15 @@ def _human(stage: str) -> str:
 
 def _digest_of_data(run: Run) -> str:
     return str(run.config.get("data", {}).get("digest", ""))
+
+
+def _script(name: str) -> dict[str, str]:
+    """A script of the templates, and the digest that the page's content policy lets it run by."""
+    loader = _templates().loader
+    assert loader is not None
+    text = loader.get_source(_templates(), name)[0]
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return {"script": text, "script_digest": f"sha256-{digest}"}
 
 
 @cache

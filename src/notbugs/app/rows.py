@@ -102,7 +102,7 @@ def study_measures(result: Mapping[str, Any]) -> tuple[Measure, ...]:
             Measure(
                 key=key,
                 title=f"Audit, {budget_text(str(budget))}",
-                how=f"the attacks of “notbugs audit --suite {result['config']['study'].get('suite', '')}” as well"
+                how=f"the attacks of “notbugs audit --attacks {result['config']['study'].get('suite', '')}” as well"
                 f"{_count(result, key)}",
                 audit=True,
             )

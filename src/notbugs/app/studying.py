@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @app.command
 def study(
-    name: Annotated[str, Parameter(help="planted, digits, dog-vs-cat or cifar10.")] = "",
+    name: Annotated[str, Parameter(help="planted, digits, dog-vs-cat, cifar10; spectrum, critic.")] = "",
     /,
     *,
     data: Annotated[
@@ -40,11 +40,15 @@ def study(
 
     Example: notbugs study dog-vs-cat --data-root data/cifar10
     """
+    from notbugs import recipes
     from notbugs.app.progress import watching
     from notbugs.app.report import write_report
     from notbugs.study import open_study, run_study
 
     settle(common)
+    if name in recipes.COMPARISONS:
+        _compare(name, data, data_root, arch, common)
+        return
     recipe_itself = _chosen_study(name, data, recipe)
     chosen = _changed(recipe_itself, data, arch)
     images = load_images(chosen.source, data_root, common)
@@ -63,6 +67,37 @@ def study(
             run_study(chosen, images, test, watch=watch, **keywords)
     if not (was_done and run.report.is_file()):
         write_report(run, originals=images)
+    show(run, common)
+
+
+def _compare(name: str, data: str, data_root: Path | None, arch: str, common: Common) -> None:
+    """A recipe that trains models side by side and audits them."""
+    from notbugs import recipes
+    from notbugs.app.progress import watching
+    from notbugs.app.report import write_report
+    from notbugs.comparison import run_comparison
+
+    if name == "critic" and data not in ("", "planted-spurious"):
+        name = "critic-tagged"
+    chosen = recipes.COMPARISONS[name]()
+    if data and name == "critic-tagged":
+        chosen = replace(chosen, source=f"tagged:{data}", sources={"untagged": data}, duration="")
+    elif data and data != chosen.source:
+        chosen = replace(chosen, source=data, duration="")
+    if arch and arch != chosen.arch:
+        chosen = replace(chosen, arch=arch, duration="")
+    needed = dict.fromkeys(chosen.source_of(model) for model in chosen.models)
+    loaded = {source: load_images(source, data_root, common) for source in needed}
+    images = {model: loaded[chosen.source_of(model)] for model in chosen.models}
+    test = load_images(chosen.source, data_root, common, split="test")
+    if not common.quiet:
+        time = f"; takes {chosen.duration}" if chosen.duration else ""
+        say(f"{chosen.name}: {', '.join(chosen.models)}; {loaded[chosen.source]}, {chosen.arch}{time}")
+    with watching(quiet=common.quiet) as watch:
+        run = run_comparison(
+            chosen, images, test, root=common.out, seed=common.seed, precision=common.precision, watch=watch
+        )
+    write_report(run, originals=test.part(chosen.tested))
     show(run, common)
 
 

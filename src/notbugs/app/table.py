@@ -7,6 +7,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from notbugs.app.audited_models import short_names
 from notbugs.app.rows import SETS, Cell, Row, percent, study_measures, study_rows
 
 _SHORT = {
@@ -71,23 +72,46 @@ def _notes(result: Mapping[str, Any]) -> str:
 
 
 def audit_table(result: Mapping[str, Any]) -> Table:
-    """Clean and robust accuracy, and what each attack felled; the classes are in the report."""
-    threat, n = result["config"]["threat"], result["metrics"]["n"]
+    """One column a model: accuracy as the images are, under attack, corrupted, without families of features.
+
+    Every number beyond these is in the report and in result.json.
+    """
+    names = short_names([one["named"] for one in result["config"]["models"]])
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.add_column(f"n = {n}")
-    table.add_column("images", justify="right")
-    table.add_column("%", justify="right")
-    table.add_column("95 % interval", justify="right")
-
-    def add(name: str, key: str) -> None:
-        low, high = result["intervals"][key]
-        count, value = result["counts"][key][0], percent(result["metrics"][key])
-        table.add_row(name, str(count), Text(value, style="bold"), f"{percent(low)} to {percent(high)}")
-
-    add("right as they are", "clean_accuracy")
-    for attack, count in result["felled"]:
-        table.add_row(Text(f"felled by {attack}", style="dim"), f"-{count}", "", "")
-    add(f"robust at {threat}", "robust_accuracy")
+    table.add_column(f"accuracy, %  (n = {result['config']['n']})")
+    for name in names:
+        table.add_column(Text(name), justify="right")
+    threat, several = result["config"]["threat"], len(names) > 1
+    prefixes = (
+        names if result["command"] == "comparison" else [str(number + 1) for number in range(len(names))]
+    )
+    metrics, intervals = result["metrics"], result["intervals"]
+    first = f"{prefixes[0]}." if several else ""
+    of_first = [key.removeprefix(first) for key in metrics if key.startswith(first)]
+    rows = [("as they are", "clean_accuracy"), (f"under attack, {threat}", "robust_accuracy")]
+    rows += [("corrupted, mean", "corruption.mean")]
+    rows += [
+        (f"{key.split('.')[1]}, mean".replace("_", " "), key)
+        for key in of_first
+        if key.startswith("corruption.") and key.endswith(".mean") and key.count(".") == 2
+    ]
+    rows += [
+        (f"without {key.split('.')[1]}", key)
+        for key in of_first
+        if key.startswith("reliance.") and key.endswith(".without")
+    ]
+    rows += [("follow the strongest region", "regions.strongest")]
+    for title, key in rows:
+        cells = [f"{prefix}.{key}" for prefix in prefixes] if several else [key]
+        if cells[0] not in metrics:
+            continue
+        texts = []
+        for cell in cells:
+            text = Text(percent(metrics[cell]), style="bold")
+            low, high = intervals[cell]
+            half = max(metrics[cell] - low, high - metrics[cell])
+            texts.append(text.append(f"±{percent(half)}", style="not bold dim"))
+        table.add_row(Text(title), *texts)
     return table
 
 

@@ -1,16 +1,33 @@
 """(model, data) -> a frozen result that carries its threat, its attacks, its n and its interval."""
 
 from notbugs.audits.adversarial import AdversarialAudit, audit
-from notbugs.audits.cascade import STANDS, WRONG, cascade, predictions, propose, views_of
+from notbugs.audits.cascade import STANDS, WRONG, cascade, propose
 from notbugs.audits.flag import Flag
 from notbugs.audits.measures import audit_name, measure, measure_name
 from notbugs.audits.outcomes import Outcome, cascade_outcomes, suspicions
 from notbugs.audits.proportion import Proportion
+from notbugs.audits.regions import Moved, RegionMap, moved_region, region_map
 from notbugs.audits.sanity import check
+from notbugs.audits.shifted import Difference, Mean, ShiftAudit, difference, shifted
+from notbugs.audits.spectral import HeatMap, heat_map, spectral_sensitivity
 from notbugs.audits.suites import SUITES, default_attacks, nearest_attack, suite_attacks
+from notbugs.audits.views import Views, predictions, quick_predictions, views_of
 
 __all__ = [
     "audit",
+    "shifted",
+    "ShiftAudit",
+    "Mean",
+    "difference",
+    "Difference",
+    "region_map",
+    "RegionMap",
+    "moved_region",
+    "Moved",
+    "heat_map",
+    "HeatMap",
+    "spectral_sensitivity",
+    "Views",
     "AdversarialAudit",
     "Flag",
     "Outcome",
@@ -27,6 +44,7 @@ __all__ = [
     "audit_name",
     "nearest_attack",
     "predictions",
+    "quick_predictions",
     "propose",
     "suite_attacks",
     "suspicions",

@@ -7,13 +7,14 @@ from typing import Any, final
 import torch
 
 from notbugs.attacks import Attack
-from notbugs.audits.cascade import STANDS, WRONG, cascade, predictions, views_of
+from notbugs.audits.cascade import STANDS, WRONG, cascade
 from notbugs.audits.flag import Flag, met_nan, once
 from notbugs.audits.nearest import with_nearest
 from notbugs.audits.outcomes import cascade_outcomes, other_threats, suspicions
 from notbugs.audits.proportion import Proportion
 from notbugs.audits.sanity import check
 from notbugs.audits.suites import suite_attacks
+from notbugs.audits.views import predictions, views_of
 from notbugs.data.labeled import LabeledImages, Origin
 from notbugs.errors import NotbugsError
 from notbugs.models import frozen

@@ -12,23 +12,18 @@ import torch
 from notbugs.attacks import Attack
 from notbugs.attacks.boundary import onto_the_boundary
 from notbugs.attacks.objectives import LabelObjective, margin
+from notbugs.audits.views import HAIR, Views, predictions
 from notbugs.data.labeled import LabeledImages
 from notbugs.errors import SearchMetNaNError
-from notbugs.hardware import choose_precision
 from notbugs.models import frozen
-from notbugs.models.folding import fast_view, threads_for
 from notbugs.progress import Progress, silent
 from notbugs.seeds import generator
-from notbugs.tensors import Classifier, Images, Labels, Logits, Mask
+from notbugs.tensors import Images, Labels, Mask
 from notbugs.threads import over_parts
 from notbugs.threats import Threat
 
 WRONG, STANDS = -2, -1
 """What `fell_to` says of an image that was wrong before any attack, and of one that no attack felled."""
-
-HAIR = 2**-6
-"""Margins below this share of the largest logit are within what bfloat16 and float32 may disagree on."""
-
 
 FEWEST = 32
 """Images of a part, if there are as many: smaller ones cost as much in bookkeeping as in arithmetic."""
@@ -51,7 +46,7 @@ class Cascade:
 
 
 def cascade(
-    views: "Views",
+    views: Views,
     data: LabeledImages,
     standing: Mask,
     *,
@@ -69,6 +64,7 @@ def cascade(
 
     >>> from notbugs import L2, build, load
     >>> from notbugs.attacks import PGD
+    >>> from notbugs.audits.views import views_of
     >>> digits, model = load("digits", split="test").first(20), build("convnet-8-8-8-8", classes=10, seed=0)
     >>> right = predictions(model, digits.images) == digits.labels
     >>> views, attack = views_of(model, digits.images.device), PGD(threat=L2(0.5), steps=5, step_size=0.2)
@@ -98,27 +94,6 @@ def cascade(
         done += len(left) + int(fell.sum()) * (len(attacks) - number - 1)
         progress(done, total, f"{attack}, {int((fell_to == STANDS).sum())} of {begun} stand")
     return Cascade(fell_to=fell_to, images=images, met_nan=met_nan)
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class Views:
-    """A model and the two forms of it that searches run on; made once: tracing a network changes torch for as long
-    as it takes, for every thread.
-    """
-
-    model: Classifier
-    fast: Classifier
-    exact: Classifier
-    threads: int
-
-
-def views_of(model: Classifier, device: torch.device, *, precision: str = "auto") -> Views:
-    """The forms of `model`; a folded network is searched on by every thread at once."""
-    form = choose_precision(precision, device)
-    fast = fast_view(model, form)
-    exact = fast if form == torch.float32 else fast_view(model, torch.float32)
-    return Views(model=model, fast=fast, exact=exact, threads=threads_for(fast, device))
 
 
 @final
@@ -208,32 +183,12 @@ def search(
     return found
 
 
-@torch.no_grad()
-def predictions(model: Classifier, images: Images, *, batch_size: int = 500) -> Labels:
-    """The classes that `model`, frozen and in its own precision, gives to the images; -1 where a logit is NaN.
-
-    >>> images = torch.tensor([0.1, 0.9, torch.nan, 0.2]).view(2, 2, 1, 1)
-    >>> predictions(lambda shown: shown.flatten(1), images).tolist()
-    [1, -1]
-    """
-    with frozen(model):
-        return torch.cat([_classes(model(part)) for part in images.split(batch_size)])
-
-
-def _classes(logits: Logits) -> Labels:
-    return logits.argmax(1).where(~logits.isnan().any(1), -1)
-
-
 __all__ = [
-    "HAIR",
     "STANDS",
     "WRONG",
     "Cascade",
     "Proposal",
-    "Views",
     "cascade",
-    "predictions",
     "propose",
     "search",
-    "views_of",
 ]

@@ -6,7 +6,8 @@ from functools import partial
 import torch
 
 from notbugs.attacks import Attack
-from notbugs.audits.cascade import STANDS, WRONG, Cascade, Views, propose
+from notbugs.audits.cascade import STANDS, WRONG, Cascade, propose
+from notbugs.audits.views import Views
 from notbugs.data.labeled import LabeledImages
 from notbugs.progress import Progress, silent
 from notbugs.seeds import generator

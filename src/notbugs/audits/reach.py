@@ -65,7 +65,7 @@ def black_box_beats_white_box(
         "black_box_beats_white_box",
         f"Of {len(images)} images, {len(left)} stood against {STEPS} steps of {_name(attack)} on the margin, and "
         f"{more} of these fell to {QUERIES} random guesses within {threat}.",
-        "Trust no number from gradient attacks on this model: report what Square (in --suite standard) or NES leave "
+        "Trust no number from gradient attacks on this model: report what Square (--attacks standard) or NES leave "
         "standing.",
     )
 

@@ -19,6 +19,7 @@ from notbugs.audits.answers import (
 from notbugs.audits.flag import Flag, once
 from notbugs.audits.probe import take_probe
 from notbugs.audits.reach import reasons_in_searches
+from notbugs.audits.scaling import other_scaling
 from notbugs.audits.slopes import misleading_gradients, slopes, unusable_gradients
 from notbugs.data.labeled import LabeledImages
 from notbugs.models.frozen import frozen
@@ -31,11 +32,11 @@ def check(
 ) -> tuple[Flag, ...]:
     """Reasons to distrust what attacks within `threat` say of `model`, found on `count` images of `data`; () if none.
 
-    Flags, by what they show in. The labels: chance_accuracy, constant_predictions, renamed_labels. The answers:
-    not_finite (then nothing else is looked at), stochastic_outputs, keeps_state, rows_influence_each_other,
-    probabilities, saturated_logits, extra_class, remembers_images. The gradients: nan_, zero_, vanishing_, exploding_
-    and misleading_gradients. Searches around 16 right images (if 0 < eps < inf): black_box_beats_white_box,
-    stands_at_any_distance; none where rows influence each other or gradients are NaN.
+    Flags, by what they show in. The images: other_scaling. The labels: chance_accuracy, constant_predictions,
+    renamed_labels. The answers: not_finite (then nothing else is looked at), stochastic_outputs, keeps_state,
+    rows_influence_each_other, probabilities, saturated_logits, extra_class, remembers_images. The gradients: nan_,
+    zero_, vanishing_, exploding_ and misleading_gradients. Searches around 16 right images (if 0 < eps < inf):
+    black_box_beats_white_box, stands_at_any_distance; none where rows influence each other or gradients are NaN.
 
     Cost, with 48 images: 600 to 1200 passes of one image forward and 110 to 700 forward and backward, fewest where
     all images fall at once. No flag is no proof. The same seed gives the same flags, unless the model itself draws at
@@ -52,6 +53,7 @@ def check(
         if broken := not_finite(probe):
             return (broken,)
         found = [
+            other_scaling(probe),
             chance_accuracy(probe.wide_predicted == probe.wide_labels, probe.wide_labels),
             constant_predictions(probe.wide_predicted, probe.wide_labels),
             renamed_labels(probe.wide_predicted, probe.wide_labels),

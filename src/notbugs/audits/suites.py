@@ -3,7 +3,7 @@
 from notbugs.attacks import APGD, FAB, FMN, PGD, APGDTargeted, Attack, Square
 from notbugs.attacks.balls import unlimited
 from notbugs.errors import NotbugsError, unknown
-from notbugs.threats import L1, Threat
+from notbugs.threats import L1, Restricted, Threat
 
 SUITES = ("quick", "fast", "standard")
 
@@ -14,7 +14,8 @@ def suite_attacks(name: str, threat: Threat, *, classes: int) -> tuple[Attack, .
     * `quick`: `default_attacks`, two PGDs (in L1: APGDs) of 20 steps. Tells a standard model from a robust one.
     * `standard`: the attacks and budgets of AutoAttack's standard version (Croce & Hein 2020, section 6): APGD on the
       cross-entropy, targeted APGD on the DLR loss, targeted FAB, 100 steps each, 9 targets; Square, 5 000 queries.
-      In L1 five restarts of the first and 5 targets, as there, but without Square, which is in L2 and Linf only.
+      In L1 five restarts of the first and 5 targets, as there, but without Square, which is in L2 and Linf only;
+      within a family of features without Square and FAB, which know norm balls only.
     * `fast`: ten steps of APGD fell what falls easily; then targeted APGD, which fells nearly all that anything
       fells, towards 9 classes and, from another start, towards the likeliest again; each search is given up where
       it leads nowhere (`abort_early`). Within half a point of `standard` on the models it was tried on, in a
@@ -34,12 +35,12 @@ def suite_attacks(name: str, threat: Threat, *, classes: int) -> tuple[Attack, .
     if name == "quick":
         return default_attacks(threat)
     if name == "standard":
-        in_l1 = isinstance(threat, L1)
+        in_l1, is_ball = isinstance(threat, L1), not isinstance(threat, Restricted)
         return (
             APGD(threat=threat, steps=100, restarts=5 if in_l1 else 1),
             APGDTargeted(threat=threat, steps=100, targets=min(5, targets) if in_l1 else targets),
-            FAB(threat=threat, steps=100, targets=targets),
-            *(() if in_l1 else (Square(threat=threat, queries=5000),)),
+            *((FAB(threat=threat, steps=100, targets=targets),) if is_ball else ()),
+            *((Square(threat=threat, queries=5000),) if is_ball and not in_l1 else ()),
         )
     return (
         APGD(threat=threat, steps=10, abort_early=True),

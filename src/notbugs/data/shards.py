@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import Tensor
 
 from notbugs.data.labeled import LabeledImages, Origin
 from notbugs.errors import NotbugsError
@@ -25,7 +26,11 @@ def shard_path(directory: Path, index: int) -> Path:
 
 def write_shard(data: LabeledImages, path: Path) -> None:
     """Images (float32), labels and columns of `data`, atomically; equal content gives equal bytes."""
-    tensors = {"images": data.images, "labels": data.labels, **data.columns}
+    write_tensors({"images": data.images, "labels": data.labels, **data.columns}, path)
+
+
+def write_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Named tensors as one file, atomically; equal content gives equal bytes."""
     write_atomically(
         path, save({name: tensor.cpu().contiguous() for name, tensor in sorted(tensors.items())})
     )
@@ -33,19 +38,24 @@ def write_shard(data: LabeledImages, path: Path) -> None:
 
 def read_shard(path: Path, *, class_names: tuple[str, ...], origin: Origin) -> LabeledImages:
     """One shard. Raises NotbugsError if the file is not one."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (SafetensorError, OSError) as error:
-        raise NotbugsError(
-            f"{path} is not a readable shard ({error}); delete it, and its command makes it again"
-        ) from error
+    tensors = read_tensors(path)
     if not {"images", "labels"} <= set(tensors):
         raise NotbugsError(f"{path} has no images and labels; it is not a shard of a data set")
     images, labels = tensors.pop("images"), tensors.pop("labels")
     return LabeledImages(
         images=images, labels=labels, class_names=class_names, origin=origin, columns=tensors
     )
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """What `write_tensors` wrote. Raises NotbugsError if the file is not such a one."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except (SafetensorError, OSError) as error:
+        raise NotbugsError(
+            f"{path} is not a readable shard ({error}); delete it, and its command makes it again"
+        ) from error
 
 
 def concatenate(shards: Sequence[LabeledImages], *, origin: Origin) -> LabeledImages:

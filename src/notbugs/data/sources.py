@@ -7,7 +7,9 @@ from notbugs.data.folder import read_folder
 from notbugs.data.hub import fetch
 from notbugs.data.labeled import LabeledImages, Origin
 from notbugs.data.parquet import read_parquet
+from notbugs.data.shifted import split_source, under_shift
 from notbugs.data.splits import SPLITS, require_split
+from notbugs.data.tagged import tagged
 from notbugs.errors import NotbugsError, unknown
 
 _SOURCES = (
@@ -35,6 +37,9 @@ def load(
     `built:DIR`          a data set that notbugs built; it is one whole, `split` plays no part
     ==================== ====================================================================================
 
+    `tagged:SOURCE` is that source with a small square that says the class, in training more than in tests (`tagged`).
+    SOURCE@SHIFT, as in `cifar10@fog:3` or `digits@high:12`, is that source with every image changed (`parse_shift`).
+
     `split` is `train`, `test` or `all` (one after the other). `root` serves only `cifar10` and `hf:`; other
     paths are taken from the working directory. Raises NotbugsError where the source, the split or a file is
     not what it should be.
@@ -42,6 +47,12 @@ def load(
     >>> load("digits", split="test")
     LabeledImages(digits: 500 images 3x32x32, 10 classes)
     """
+    source, shift = split_source(source)
+    if shift is not None:
+        return under_shift(load(source, split=split, root=root, seed=seed), shift, seed=seed)
+    if source.startswith("tagged:"):
+        inner = load(source.removeprefix("tagged:"), split=split, root=root, seed=seed)
+        return tagged(inner, split=split, seed=seed)
     if split != "all":
         return _load(source, split=split, root=root, seed=seed)
     from notbugs.data.shards import concatenate

@@ -1,19 +1,49 @@
 """Training, building, testing and auditing as run directories: begun, resumed and finished by the same call."""
 
-from notbugs.jobs.auditing import audit_job, read_audit
+from notbugs.jobs.adversarial import adversarial_job, read_adversarial
+from notbugs.jobs.auditing import audit_job
 from notbugs.jobs.building import build_flags, build_job, built_data
+from notbugs.jobs.estimate import expected_seconds
 from notbugs.jobs.job import Job, resolved_precision
+from notbugs.jobs.plan import PLANS, SECTIONS, Plan
+from notbugs.jobs.sections import (
+    heat_map_job,
+    read_heat_map,
+    read_regions,
+    read_saliency,
+    read_shifts,
+    region_job,
+    saliency_job,
+    shift_groups,
+    shifts_job,
+)
+from notbugs.jobs.subject import Subject
 from notbugs.jobs.testing import test_job
 from notbugs.jobs.training import model_spec, train_job, trained_model
 
 __all__ = [
     "Job",
+    "PLANS",
+    "Plan",
+    "SECTIONS",
+    "Subject",
+    "adversarial_job",
     "audit_job",
     "build_flags",
     "build_job",
+    "expected_seconds",
     "built_data",
+    "heat_map_job",
     "model_spec",
-    "read_audit",
+    "read_adversarial",
+    "read_heat_map",
+    "read_regions",
+    "read_saliency",
+    "read_shifts",
+    "region_job",
+    "saliency_job",
+    "shift_groups",
+    "shifts_job",
     "resolved_precision",
     "test_job",
     "train_job",

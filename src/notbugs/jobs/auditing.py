@@ -1,151 +1,151 @@
-"""An audit as a run directory: a shard is a part of the images that every attack has been tried on."""
+"""An audit as a run directory: every section of every model a run of its own inside it, resumed one by one."""
 
-import dataclasses
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-import torch
-from torch import nn
-
-from notbugs.attacks import Attack
-from notbugs.audits import AdversarialAudit, audit
-from notbugs.audits.adversarial import reasons
-from notbugs.audits.flag import Flag
-from notbugs.data.labeled import LabeledImages, Origin
-from notbugs.data.shards import concatenate, read_shard, shard_path
+from notbugs.audits import nearest_attack, suite_attacks
+from notbugs.audits.reliance import families
+from notbugs.audits.spectral import usual_norm
+from notbugs.data.labeled import LabeledImages
 from notbugs.errors import NotbugsError
-from notbugs.execution import map_shards
+from notbugs.execution import Watch
+from notbugs.jobs.adversarial import adversarial_job
 from notbugs.jobs.job import Job, resolved_precision
-from notbugs.models import model_digest
-from notbugs.models.logits import answers_of, require_logits
+from notbugs.jobs.plan import Plan, frequency_shifts, heat_step
+from notbugs.jobs.sections import heat_map_job, region_job, saliency_job, shifts_job
+from notbugs.jobs.subject import Subject
+from notbugs.models.logits import require_logits
+from notbugs.progress import silent
 from notbugs.runs import Run, open_run
-from notbugs.seeds import derived_seed
-from notbugs.tensors import Classifier
-from notbugs.threats import Threat, parse_threat
+from notbugs.threats import Restricted, Threat
 
-SHARD_SIZE = 250
+SALIENCY_IMAGES = 100
+"""Images whose saliency is looked at."""
 
 
 def audit_job(
     job: Job,
     name: str,
-    model: Classifier,
+    subjects: Sequence[Subject],
     data: LabeledImages,
     *,
-    named: str,
-    source: str = "",
     threat: Threat,
-    attacks: Sequence[Attack],
-    nearest: Attack | None = None,
-    shard_size: int = SHARD_SIZE,
+    plan: Plan,
+    watch: Watch = lambda stage: silent,
 ) -> Run:
-    """What `audit` finds, in a run directory, shard by shard; what an earlier call left is kept.
+    """Every section of `plan` for every model, each a run inside this one; what an earlier call left is kept.
 
-    Each shard has a seed of its own, so that the starts of searches are not those of `audit` on all images at once.
-    Raises NotbugsError for a threat without a text that says it, as a Spatial one.
-
-    `named` is what the model is called; `source` tells apart what was made by different code under the same name, and
-    its answers to a few images (`answers_of`) whatever else decides them.
+    The result's metrics are those of the sections, `<section>.<metric>`, beside `clean_accuracy` and
+    `robust_accuracy`; with several models each begins with the model's place, `1.clean_accuracy`. Raises NotbugsError
+    if a model and the data do not fit, or two subjects are the same.
     """
-    require_logits(model, data.images, classes=data.classes)
-    precision = resolved_precision(job.precision, data)
+    if not subjects:
+        raise NotbugsError("an audit needs at least one model")
+    if len({subject.named for subject in subjects}) < len(subjects):
+        raise NotbugsError("the same model is named twice; name each once")
+    for subject in subjects:
+        require_logits(subject.model, data.images, classes=data.classes)
     described: dict[str, Any] = {
         "command": "audit",
-        "model": model_digest(model) if isinstance(model, nn.Module) else named,
-        "named": named,
-        "source": source,
-        "answers": answers_of(model, data.images),
+        "models": [subject.known_by(data) for subject in subjects],
         "data": {"name": data.origin.name, "digest": data.digest},
         "n": len(data),
         "threat": threat,
-        "attacks": list(attacks),
-        "nearest": nearest,
+        "plan": plan,
         "seed": job.seed,
-        "shard_size": shard_size,
-        "precision": precision,
+        "precision": resolved_precision(job.precision, data),
         "device": data.images.device.type,
     }
-    parse_threat(str(threat))  # what cannot be read again is not begun
     run = open_run(job.root, name, described)
-    if run.is_done and not _missing(run):
+    makers = _makers(data, threat, plan)
+    stages: list[dict[str, Run]] = []
+    for subject in subjects:
+        of_subject = {}
+        for section, make in makers.items():
+            stage = f"{section}, {subject.named}" if len(subjects) > 1 else section
+            inside = replace(job, root=run.path, progress=watch(stage))
+            of_subject[section] = make(inside, section, subject)
+        stages.append(of_subject)
+    if run.is_done:
         return run
-    clock, count = run.clock(), -(-len(data) // shard_size)
-
-    def make(index: int) -> LabeledImages:
-        rows = torch.arange(index * shard_size, min((index + 1) * shard_size, len(data)))
-
-        def inside(done: int, total: int, note: str) -> None:
-            part = len(rows) * done // max(1, total)
-            job.progress(index * shard_size + part, len(data), f"images; {note}")
-
-        found = audit(
-            model,
-            data.take(rows.to(data.labels.device)),
-            threat=threat,
-            attacks=attacks,
-            nearest=nearest,
-            sanity=False,
-            seed=derived_seed(job.seed, "audit", index),
-            precision=precision,
-            progress=inside,
-        ).found
-        return dataclasses.replace(found, columns={**found.columns, "index": rows.to(data.labels.device)})
-
-    def keep(done: int, total: int, note: str) -> None:
-        clock.keep()
-        job.progress(min(done * shard_size, len(data)), len(data), "images")
-
-    map_shards(make, count, run.path, progress=keep)
-    every = (*attacks, *([nearest] if nearest else []))
-    audited = AdversarialAudit(
-        threat=threat,
-        attacks=tuple(map(str, every)),
-        seed=job.seed,
-        found=_found(run, class_names=data.class_names, name=data.origin.name),
-    )
-    flags = reasons(model, data, audited, attacks=every)
-    result = dataclasses.replace(audited, flags=flags).to_json()
+    merged: dict[str, dict[str, Any]] = {"metrics": {}, "intervals": {}, "counts": {}}
+    flags = []
+    for number, made in enumerate(stages, start=1):
+        prefix = f"{number}." if len(stages) > 1 else ""
+        for section, done in made.items():
+            result = done.result
+            for kind, into in merged.items():
+                into |= {
+                    f"{prefix}{_metric(section, key)}": value for key, value in result.get(kind, {}).items()
+                }
+            whose = f"{subjects[number - 1].named}, " if len(stages) > 1 else ""
+            flags += [{**flag, "of": f"{whose}{flag['of']}", "model": number} for flag in result["flags"]]
     run.finish(
         {
-            **result,
+            "command": "audit",
             "config": described,
+            **merged,
+            "flags": flags,
+            "stages": [
+                {section: str(stage.path.relative_to(run.path)) for section, stage in made.items()}
+                for made in stages
+            ],
             "class_names": list(data.class_names),
-            "attacks": list(audited.attacks),
-            "seconds": clock.seconds,
+            "seconds": round(sum(stage.result["seconds"] for made in stages for stage in made.values()), 1),
             "device": str(data.images.device),
         }
     )
     return run
 
 
-def read_audit(run: Run) -> AdversarialAudit:
-    """The audit that a finished run directory holds, with every image found. Raises NotbugsError if it holds none."""
-    result = run.result
-    if result["command"] != "audit":
-        raise NotbugsError(f"{run.path} holds no audit; it was made by {result['command']}")
-    config, known = result["config"], {field.name for field in dataclasses.fields(Flag)}
-    return AdversarialAudit(
-        threat=parse_threat(config["threat"]),
-        attacks=tuple(result["attacks"]),
-        seed=config["seed"],
-        found=_found(run, class_names=tuple(result["class_names"]), name=config["data"]["name"]),
-        flags=tuple(Flag(**{name: flag[name] for name in known}) for flag in result["flags"]),
-    )
+def _metric(section: str, key: str) -> str:
+    """Those of attacks, filters and noise say what they are; the clean accuracy is the same in all sections."""
+    said = section in ("adversarial", "frequency") or key == "clean_accuracy"
+    return key if said else f"{section}.{key}"
 
 
-def _found(run: Run, *, class_names: tuple[str, ...], name: str) -> LabeledImages:
-    if missing := _missing(run):
-        raise NotbugsError(f"{missing[0]} is missing; the audit's command makes it again")
-    origin = Origin(name=f"{name} under attack")
-    parts = [read_shard(path, class_names=class_names, origin=origin) for path in _shards(run)]
-    return concatenate(parts, origin=origin)
+def _makers(data: LabeledImages, threat: Threat, plan: Plan) -> dict[str, Callable[[Job, str, Subject], Run]]:
+    """What makes each section, in order."""
+    height, width = data.images.shape[2:]
+    norm = usual_norm(height, width)
+
+    def adversarial(job: Job, name: str, subject: Subject) -> Run:
+        attacks = suite_attacks(plan.attacks, threat, classes=data.classes)
+        is_ball = not isinstance(threat, Restricted)  # nearest images are known in norms alone
+        nearest = nearest_attack(threat) if plan.norms and is_ball else None
+        return adversarial_job(job, name, subject, data, threat=threat, attacks=attacks, nearest=nearest)
+
+    def corruption(job: Job, name: str, subject: Subject) -> Run:
+        seeds = range(job.seed, job.seed + plan.draws)
+        groups = plan.corruption_shifts()
+        return shifts_job(job, name, subject, data, groups=groups, averaged=True, seeds=seeds)
+
+    def frequency(job: Job, name: str, subject: Subject) -> Run:
+        return shifts_job(job, name, subject, data, groups=frequency_shifts(height, width, norm))
+
+    def heat(job: Job, name: str, subject: Subject) -> Run:
+        step = heat_step(height, width, plan.vectors)
+        return heat_map_job(job, name, subject, data.part(plan.heat_images), step=step)
+
+    def reliance(job: Job, name: str, subject: Subject) -> Run:
+        groups = {one.name: {"without": one.removed, "only": one.kept} for one in families(data)}
+        return shifts_job(job, name, subject, data, groups=groups)
+
+    def saliency(job: Job, name: str, subject: Subject) -> Run:
+        return saliency_job(job, name, subject, data.part(SALIENCY_IMAGES))
+
+    makers: Mapping[str, Callable[[Job, str, Subject], Run]] = {
+        "adversarial": adversarial,
+        "corruption": corruption,
+        "frequency": frequency,
+        "heat": heat,
+        "reliance": reliance,
+        "regions": lambda job, name, subject: region_job(job, name, subject, data),
+        "saliency": saliency,
+    }
+    wanted = {*plan.sections, *(["heat"] if "frequency" in plan.sections and plan.vectors else [])}
+    return {name: make for name, make in makers.items() if name in wanted}
 
 
-def _shards(run: Run) -> list[Path]:
-    config = run.config
-    return [shard_path(run.path, index) for index in range(-(-config["n"] // config["shard_size"]))]
-
-
-def _missing(run: Run) -> list[Path]:
-    return [path for path in _shards(run) if not path.is_file()]
+__all__ = ["audit_job"]

@@ -1,0 +1,220 @@
+"""The sections of an audit's report about where a model looks: frequencies, regions, saliency."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from notbugs.app.audit_maps import map_panels
+from notbugs.app.audit_shifts import frequency_figures
+from notbugs.app.audited_models import Page, lead
+from notbugs.app.blocks import Block, Grid, Picture, Pictures, Section
+from notbugs.app.pictures import Strip, of_every_class, strip
+from notbugs.app.rows import percent
+from notbugs.app.svg import Drawing
+from notbugs.jobs import read_heat_map, read_regions, read_saliency
+
+METHODS = {"gradient": "Input gradient", "smooth": "SmoothGrad", "integrated": "Integrated gradients"}
+
+
+def frequency_section(page: Page) -> Section:
+    """Heat map, sensitivity, and accuracy under filters and noise."""
+    told = []
+    blocks: list[Block] = []
+    models = page.having("heat")
+    if models:
+        found = {model.label: read_heat_map(model.stages["heat"]) for model in models}
+        first = next(iter(found.values()))[0]
+        reach = int(first.frequencies.abs().max()) + first.step / 2
+        for label, (one, _) in found.items():
+            rings = one.by_radius()
+            worst = max(rings, key=lambda ring: rings[ring])
+            told.append(
+                f"{f'{label}: ' if len(found) > 1 else ''}waves of {worst} cycles per image hurt most, "
+                f"{percent(rings[worst])} % errors at L2 length {one.norm:.3g} a channel."
+            )
+        ends = (-reach, reach, reach, -reach)
+        blocks += [
+            _maps(
+                "Fourier heat map",
+                f"Errors in percent when a single Fourier basis vector of L2 length {first.norm:.3g} is added to "
+                f"each channel (Yin et al. 2019); n = {first.n} images a vector. The middle is frequency 0.",
+                [(label, one.map()) for label, (one, _) in found.items()],
+                ends,
+                ("cycles across", "cycles down"),
+                "errors, %",
+                "heat",
+                " ".join(
+                    f"{label}: "
+                    + ", ".join(f"{percent(error)} at {ring}" for ring, error in one.by_radius().items())
+                    + "."
+                    for label, (one, _) in found.items()
+                ),
+            )
+        ]
+        whole = [(label, sensitivity / sensitivity.max()) for label, (_, sensitivity) in found.items()]
+        height, width = first.image_size
+        blocks.append(
+            _maps(
+                "The same to first order",
+                "How much the margin changes along each basis vector, in percent of each model's largest: the "
+                "unitary Fourier transform of its input gradient, one backward pass an image.",
+                whole,
+                (-width / 2, width / 2, height / 2, -height / 2),
+                ("cycles across", "cycles down"),
+                "of the largest, %",
+                "sensitivity",
+                " ".join(f"{label}: largest at {_place(values)}." for label, values in whole),
+            )
+        )
+    intro = (
+        "Which frequencies carry the answer, and which upset it. Low frequencies are coarse patterns, high ones "
+        "fine; bands are radial."
+    )
+    blocks += frequency_figures(page)
+    return Section(
+        key="frequency",
+        title="Frequencies",
+        intro=intro,
+        lead=lead(models, told),
+        findings=told,
+        blocks=blocks,
+    )
+
+
+def region_section(page: Page) -> Section:
+    """Where answers go with a window's content."""
+    models = page.having("regions")
+    found = {model.label: read_regions(model.stages["regions"]) for model in models}
+    told = [
+        f"{f'{label}: ' if len(found) > 1 else ''}moved to another image, the content of "
+        f"{one.described()} takes {percent(one.strongest_share.value)} % of the answers with it"
+        f"{', a tag' if one.flag() else '; no region does so often'}."
+        for label, one in found.items()
+    ]
+    first = next(iter(found.values()))
+    ends = (-0.5, len(first.left) - 0.5, len(first.top) - 0.5, -0.5)
+    shares = [(label, one.follows.double() / max(1, one.n)) for label, one in found.items()]
+    figure = _maps(
+        "Answers that go with a region",
+        f"Percent of the answers that become the other image's when a window of {first.size[0]} by "
+        f"{first.size[1]} pixels is taken from there, window by window; n = {first.n} pairs of images that the model "
+        "answers differently.",
+        shares,
+        ends,
+        ("window, left to right", "window, top to bottom"),
+        "follow, %",
+        "regions",
+        " ".join(
+            f"{label}: most at {one.described()}, {percent(one.strongest_share.value)}."
+            for label, one in found.items()
+        ),
+        highest=max(0.1, *(float(values.max()) for _, values in shares)),
+    )
+    intro = (
+        "A tag, a watermark, a ruler: what stands in one place and decides the class shows when it is moved."
+    )
+    return Section(
+        key="regions",
+        title="Regions that decide",
+        intro=intro,
+        lead=lead(models, told),
+        findings=told,
+        blocks=[figure],
+    )
+
+
+def saliency_section(page: Page) -> Section:
+    """Maps of some images, and on planted data how much of them lies where it should."""
+    models, blocks = page.having("saliency"), list[Block]()
+    features = sorted({key.split(".")[0] for key in models[0].results["saliency"]["metrics"]})
+    for feature in features:
+        area = models[0].value("saliency", f"{feature}.area")
+        blocks.append(
+            Grid(
+                caption=f"Saliency inside the true mask of the {feature} feature, which covers {percent(area)} % of "
+                "the image: the share of its energy, and how often the most salient pixel lies there (pointing "
+                "game), in percent with 95 % intervals.",
+                head=(
+                    "Method",
+                    *(f"{model.label}, {what}" for what in ("energy", "pointing") for model in models),
+                ),
+                rows=[
+                    (
+                        METHODS[method],
+                        tuple(
+                            model.entry("saliency", f"{feature}.{method}.{what}")
+                            for what in ("energy", "pointing")
+                            for model in models
+                        ),
+                    )
+                    for method in METHODS
+                ],
+            )
+        )
+    strips = _saliency_strips(page)
+    if strips:
+        blocks.append(Pictures(title="Where it looks", strips=strips))
+    intro = (
+        "Where a small change moves the margin between the label and the next class most: bright is more. Saliency "
+        "is a first look, not evidence: taking features away is."
+    )
+    return Section(key="saliency", title="Saliency", intro=intro, findings=[], blocks=blocks)
+
+
+def _saliency_strips(page: Page) -> list[Strip]:
+    models = page.having("saliency")
+    if page.originals is None:
+        return []
+    n = int(models[0].results["saliency"]["config"]["n"])
+    data = page.originals.part(n)
+    rows = of_every_class(data.labels.tolist(), [True] * len(data))
+    part = data.take(rows.to(data.labels.device)).to("cpu")
+    names = [part.class_names[label] for label in part.labels.tolist()]
+    shown = [strip("Original", "the images and their labels", part.images, names)]
+    for model in models:
+        maps = read_saliency(model.stages["saliency"])
+        for method, title in METHODS.items():
+            chosen = maps[method][rows]
+            bright = chosen / chosen.flatten(1).quantile(0.99, dim=1).clamp_min(1e-30)[:, None, None]
+            whose = f"{title}, {model.label}" if len(models) > 1 else title
+            shown.append(strip(whose, "", bright.clamp(0, 1)[:, None], [""] * len(rows)))
+    return shown
+
+
+def _maps(
+    title: str,
+    caption: str,
+    maps: Sequence[tuple[str, Tensor]],
+    extent: tuple[float, float, float, float],
+    labels: tuple[str, str],
+    unit: str,
+    name: str,
+    told: str,
+    highest: float = 1.0,
+) -> Picture:
+    def draw(narrow: bool) -> str:
+        return map_panels(
+            maps,
+            extent=extent,
+            labels=labels,
+            highest=highest,
+            unit=unit,
+            narrow=narrow,
+            name=f"{name}-narrow" if narrow else name,
+        )
+
+    return Picture(
+        title=title,
+        caption=caption,
+        drawing=Drawing(wide=draw(False), narrow=draw(True), alt=f"Map in percent. {told}"),
+    )
+
+
+def _place(values: Tensor) -> str:
+    height, width = values.shape
+    row, column = divmod(int(torch.argmax(values)), width)
+    return f"{row - height // 2} cycles down and {column - width // 2} across"
+
+
+__all__ = ["frequency_section", "region_section", "saliency_section"]

@@ -1,0 +1,142 @@
+"""The sections of an audit's report about shifts: corruptions, filters and noise."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from notbugs.app.audit_curves import Curve, accuracy_curves
+from notbugs.app.audited_models import COMPARES, Audited, Page, lead
+from notbugs.app.blocks import Block, Grid, Picture, Section
+from notbugs.app.rows import percent
+from notbugs.app.shift_blocks import against_the_first, bars, heads, human, looks, one_image, whose
+from notbugs.jobs import shift_groups
+
+KINDS = {
+    "filter.low": ("Low-pass filtered", "only patterns coarser than the cut-off are left"),
+    "filter.high": ("High-pass filtered", "only patterns finer than the cut-off are left"),
+    "noise.low": ("Low-frequency noise", "noise of equal L2 length, of patterns coarser than the cut-off"),
+    "noise.high": ("High-frequency noise", "noise of equal L2 length, of patterns finer than the cut-off"),
+}
+
+
+def corruption_section(page: Page) -> Section:
+    """Accuracy under every corruption, its mean and its worst case."""
+    models = page.having("corruption")
+    groups = shift_groups(models[0].stages["corruption"])
+    draws = len(models[0].results["corruption"]["config"]["seeds"])
+    told = []
+    for model in models:
+        worst = min(groups, key=lambda name: model.value("corruption", f"{name}.mean"))
+        told.append(
+            f"{whose(model, models)}{percent(model.value('corruption', 'mean'))} % under the {len(groups)} "
+            f"corruptions on average; least under {human(worst)}, "
+            f"{percent(model.value('corruption', f'{worst}.mean'))} %."
+        )
+    told += _gains(models, groups)
+    grid = Grid(
+        caption=f"Accuracy in percent with 95 % intervals. Mean: over {_severities(groups)}"
+        f"{f' and {draws} draws' if draws > 1 else ''}; worst: right under every one of them, the shift as an "
+        "adversary sees it who may choose.",
+        head=("Corruption", *heads(models, "mean"), *heads(models, "worst")),
+        rows=[
+            (
+                human(name),
+                tuple(
+                    model.entry("corruption", f"{name}.{what}")
+                    for what in ("mean", "worst")
+                    for model in models
+                ),
+            )
+            for name in groups
+        ],
+    )
+    keys = [f"{name}.mean" for name in groups]
+    figure = Picture(
+        title="Corruption by corruption",
+        caption="Mean accuracy over the severities. Whiskers: 95 % intervals; dotted: chance.",
+        drawing=bars([human(name) for name in groups], models, "corruption", keys, page, "corruptions"),
+    )
+    middle = {human(name): list(shifts.values())[len(shifts) // 2] for name, shifts in groups.items()}
+    shown = one_image(page.originals, "One image, corrupted", middle)
+    intro = (
+        "The common corruptions of Hendrycks & Dietterich (2019), which do not look at the model, with the "
+        "parameters of CIFAR-10-C for small images and of ImageNet-C for larger ones."
+    )
+    blocks: list[Block] = [
+        figure,
+        grid,
+        *against_the_first(models, "corruption", human),
+        *looks(shown),
+    ]
+    return Section(
+        key="corruption",
+        title="Corruptions",
+        intro=intro,
+        lead=lead(models, told),
+        findings=told,
+        blocks=blocks,
+    )
+
+
+def frequency_figures(page: Page) -> list[Block]:
+    """Accuracy by the cut-off of filters and of noise."""
+    models = page.having("frequency")
+    if not models:
+        return []
+    groups = shift_groups(models[0].stages["frequency"])
+    shown: list[Block] = []
+    for group, (title, what) in KINDS.items():
+        cuts = list(groups[group])
+        curves = [
+            Curve(
+                label=model.label,
+                eps=[float(cut) for cut in cuts],
+                values=[model.value("frequency", f"{group}.{cut}") for cut in cuts],
+                intervals=[model.interval("frequency", f"{group}.{cut}") for cut in cuts],
+            )
+            for model in models
+        ]
+        shown.append(
+            Picture(
+                title=title,
+                caption=f"{what[0].upper()}{what[1:]}. Band: 95 % intervals; dotted: chance.",
+                drawing=accuracy_curves(
+                    curves,
+                    xlabel="cut-off, cycles per image",
+                    chance=1 / page.classes,
+                    name=group.replace(".", "-"),
+                ),
+            )
+        )
+    strips = []
+    for group, (title, what) in KINDS.items():
+        texts = {f"{cut} cycles": text for cut, text in groups[group].items()}
+        strips += one_image(page.originals, title, texts, note=what)
+    return [*shown, *against_the_first(models, "frequency", _band_name), *looks(strips)]
+
+
+def _gains(models: Sequence[Audited], groups: Mapping[str, Any]) -> list[str]:
+    """Where another model gains and loses most against the first one."""
+    told, first = [], models[0]
+    for model in models[1:]:
+        gain = {
+            name: model.value("corruption", f"{name}.mean") - first.value("corruption", f"{name}.mean")
+            for name in groups
+        }
+        best, worst = max(gain, key=lambda name: gain[name]), min(gain, key=lambda name: gain[name])
+        told.append(
+            f"{COMPARES}{first.label}, {model.label} gains most under {human(best)} ({100 * gain[best]:+.1f} "
+            f"points) and least under {human(worst)} ({100 * gain[worst]:+.1f})."
+        )
+    return told
+
+
+def _band_name(group: str) -> str:
+    return KINDS[group][0]
+
+
+def _severities(groups: Mapping[str, Mapping[str, str]]) -> str:
+    found = list(next(iter(groups.values())))
+    return f"severity {found[0]}" if len(found) == 1 else f"severities {found[0]} to {found[-1]}"
+
+
+__all__ = ["corruption_section", "frequency_figures"]

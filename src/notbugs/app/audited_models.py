@@ -1,0 +1,83 @@
+"""What the sections of an audit's report are made from: the audited models, and the runs of each."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+from notbugs.app.blocks import Entry, measured
+from notbugs.data.labeled import LabeledImages
+from notbugs.runs import Run
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Audited:
+    """A model: what it is called on the page, and the run of each of its sections with its result."""
+
+    label: str
+    stages: Mapping[str, Run]
+    results: Mapping[str, dict[str, Any]]
+
+    def entry(self, section: str, key: str) -> Entry:
+        result = self.results[section]
+        return measured(result["metrics"], result["intervals"], key)
+
+    def value(self, section: str, key: str) -> float:
+        return float(self.results[section]["metrics"][key])
+
+    def interval(self, section: str, key: str) -> tuple[float, float]:
+        low, high = self.results[section]["intervals"][key]
+        return low, high
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """Everything that a section is made from. `originals`: the audited images, where they are at hand."""
+
+    models: tuple[Audited, ...]
+    originals: LabeledImages | None
+    classes: int
+
+    def having(self, section: str) -> tuple[Audited, ...]:
+        return tuple(model for model in self.models if section in model.stages)
+
+
+def audited_models(run: Run, result: Mapping[str, Any]) -> tuple[Audited, ...]:
+    """The models of an audit, under names as short as tell them apart."""
+    names = [one["named"] for one in result["config"]["models"]]
+    found = []
+    for label, stages in zip(short_names(names), result["stages"], strict=True):
+        runs = {section: Run(run.path / path) for section, path in stages.items()}
+        found.append(
+            Audited(label=label, stages=runs, results={section: one.result for section, one in runs.items()})
+        )
+    return tuple(found)
+
+
+def lead(models: tuple[Audited, ...], told: list[str]) -> str:
+    """What the head of the page says of a section: of one model what was found first, of several how they differ."""
+    said = told if len(models) == 1 else [sentence for sentence in told if sentence.startswith(COMPARES)]
+    return said[0] if said else ""
+
+
+COMPARES = "Against "
+"""How a sentence begins that sets a model against the first one."""
+
+
+def short_names(names: list[str]) -> list[str]:
+    """The last part of each path, with as many parts before it as tell all apart.
+
+    >>> short_names(["runs/a/model.safetensors", "runs/b/model.safetensors"]), short_names(["mine:make"])
+    (['a/model.safetensors', 'b/model.safetensors'], ['mine:make'])
+    """
+    parts = [Path(name).parts for name in names]
+    for count in range(1, max(map(len, parts)) + 1):
+        short = ["/".join(one[-count:]) for one in parts]
+        if len(set(short)) == len(names):
+            return short
+    return names
+
+
+__all__ = ["COMPARES", "Audited", "Page", "audited_models", "lead", "short_names"]

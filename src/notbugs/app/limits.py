@@ -1,0 +1,56 @@
+"""Numbers that an audit must not fall below, for use where a program decides by the exit code."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from notbugs.errors import NotbugsError
+from notbugs.numerals import parse_number
+
+_SHORT = {"clean": "clean_accuracy", "robust": "robust_accuracy"}
+
+
+def parse_limits(texts: Sequence[str]) -> dict[str, float]:
+    """Metric names and the least values they may have, from texts like robust=0.4 or corruption.mean=0.6.
+
+    >>> parse_limits(["robust=0.4"])
+    {'robust_accuracy': 0.4}
+    """
+    limits = {}
+    for text in texts:
+        name, equals, least = text.partition("=")
+        if not equals or not name:
+            raise NotbugsError(f"--fail-under {text!r}: write it like robust=0.4 or corruption.mean=0.6")
+        value = parse_number(least, "a limit")
+        if not 0 <= value <= 1:
+            raise NotbugsError(f"--fail-under {text!r}: accuracies lie between 0 and 1")
+        limits[_SHORT.get(name, name)] = value
+    return limits
+
+
+def require_limits(result: Mapping[str, Any], limits: Mapping[str, float]) -> None:
+    """End the program with exit code 1 and a line for each number that is lower, of any of the models.
+
+    Raises NotbugsError for a number that the audit does not have.
+    """
+    metrics, several = result["metrics"], len(result["config"]["models"]) > 1
+    low = []
+    for name, least in limits.items():
+        found = {key: value for key, value in metrics.items() if _is(name, key, several)}
+        if not found:
+            raise NotbugsError(
+                f"--fail-under {name}: no such number in this audit; see result.json for their names"
+            )
+        low += [f"{key} is {value:.4g}, below {least:.4g}" for key, value in found.items() if value < least]
+    if low:
+        from notbugs.app.options import say
+
+        for line in low:
+            say(f"notbugs: {line}")
+        raise SystemExit(1)
+
+
+def _is(name: str, key: str, several: bool) -> bool:
+    return (key.partition(".")[2] if several else key) == name
+
+
+__all__ = ["parse_limits", "require_limits"]

@@ -1,0 +1,128 @@
+"""Models that differ in one thing, trained by the same rule and audited side by side."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, final
+
+from notbugs.data.labeled import LabeledImages
+from notbugs.errors import NotbugsError
+from notbugs.execution import Watch
+from notbugs.jobs import (
+    Job,
+    Plan,
+    Subject,
+    audit_job,
+    model_spec,
+    resolved_precision,
+    train_job,
+    trained_model,
+)
+from notbugs.progress import silent
+from notbugs.runs import Run, open_run
+from notbugs.seeds import derived_seed
+from notbugs.threats import Threat
+from notbugs.training import TrainConfig
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """What is compared, as one value: how each model is trained, and how all are audited.
+
+    `models` are keyed by name, the first one is what the others are held against. They are trained on `source`, but
+    for those that `sources` names; all are audited on at most `tested` test images of `source`, within `threat`.
+
+    >>> from notbugs import recipes
+    >>> list(recipes.critic().models)
+    ['standard', 'critic', 'untagged']
+    """
+
+    name: str
+    source: str
+    arch: str
+    threat: Threat
+    models: Mapping[str, TrainConfig]
+    plan: Plan
+    sources: Mapping[str, str] = field(default_factory=dict)
+    tested: int = 1000
+    duration: str = ""
+
+    def __post_init__(self) -> None:
+        if dotted := [name for name in self.models if "." in name]:
+            raise NotbugsError(
+                f"{self.name}: a dot ends a model's name in its metrics; rename {', '.join(dotted)}"
+            )
+        if unknown := set(self.sources) - set(self.models):
+            raise NotbugsError(
+                f"{self.name}: sources of models that there are not: {', '.join(sorted(unknown))}"
+            )
+
+    def source_of(self, model: str) -> str:
+        return self.sources.get(model, self.source)
+
+
+def run_comparison(
+    comparison: Comparison,
+    data: Mapping[str, LabeledImages],
+    test: LabeledImages,
+    *,
+    root: Path,
+    seed: int,
+    precision: str = "auto",
+    watch: Watch = lambda stage: silent,
+) -> Run:
+    """Train, or find, every model, and audit them side by side; `data` are the training images of each by name.
+
+    All models begin with the same weights and see their images in the same order: what differs is what they are
+    compared by. The result is that of the audit, its metrics named `<model>.<metric>`. Raises what training raises.
+    """
+    described: dict[str, Any] = {
+        "command": "comparison",
+        # What is only said of a comparison does not make it another one.
+        "comparison": replace(comparison, duration=""),
+        "training": {name: {"name": one.origin.name, "digest": one.digest} for name, one in data.items()},
+        "test": {"name": test.origin.name, "digest": test.digest},
+        "seed": seed,
+        "precision": resolved_precision(precision, test),
+    }
+    run = open_run(root, comparison.name, described)
+    subjects, seconds, part = [], 0.0, test.part(comparison.tested)
+    for name, config in comparison.models.items():
+        own = derived_seed(seed, "comparison") % 2**31
+        job = Job(root=run.path, seed=own, precision=precision, progress=watch(f"train {name}"))
+        spec = model_spec(comparison.arch, data[name])
+        trained = train_job(job, name, spec, data[name], config, validation=part)
+        seconds += trained.result["seconds"]
+        subjects.append(Subject(model=trained_model(trained, test.images.device), named=name))
+    job = Job(root=run.path, seed=seed, precision=precision)
+    audit = audit_job(
+        job, "audit", subjects, part, threat=comparison.threat, plan=comparison.plan, watch=watch
+    )
+    if run.is_done:
+        return run
+    result = audit.result
+    names = {str(number): name for number, name in enumerate(comparison.models, start=1)}
+    for kind in ("metrics", "intervals", "counts"):
+        result[kind] = {_renamed(key, names): value for key, value in result[kind].items()}
+    inside = audit.path.relative_to(run.path)
+    run.finish(
+        {
+            **result,
+            "command": "comparison",
+            "config": {**result["config"], **described},
+            "stages": [
+                {key: f"{inside}/{path}" for key, path in stages.items()} for stages in result["stages"]
+            ],
+            "seconds": round(seconds + result["seconds"], 1),
+        }
+    )
+    return run
+
+
+def _renamed(key: str, names: Mapping[str, str]) -> str:
+    number, dot, rest = key.partition(".")
+    return f"{names[number]}{dot}{rest}" if number in names else key
+
+
+__all__ = ["Comparison", "run_comparison"]

@@ -1,0 +1,39 @@
+"""Images under a shift, as a data set of their own: filtered, corrupted, with a feature taken away."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from notbugs.data.labeled import LabeledImages
+from notbugs.shifts import Shift, parse_shift
+
+
+def under_shift(data: LabeledImages, shift: Shift | str, *, seed: int = 0) -> LabeledImages:
+    """`data` with every image changed by `shift`; labels and columns stay. What is drawn follows from `seed`.
+
+    Raises NotbugsError if a text is no shift.
+
+    >>> from notbugs.data import load
+    >>> under_shift(load("digits").first(5), "high:12")
+    LabeledImages(digits@high:12: 5 images 3x32x32, 10 classes)
+    """
+    shift = parse_shift(shift) if isinstance(shift, str) else shift
+    recipe = {**data.origin.recipe, "shift": str(shift), "shift_seed": seed}
+    recipe.pop("truth", None)  # closed forms are about the images as they were
+    origin = replace(data.origin, name=f"{data.origin.name}@{shift}", parent=data.digest, recipe=recipe)
+    return replace(data, images=shift(data.images, seed=seed), origin=origin)
+
+
+def split_source(source: str) -> tuple[str, Shift | None]:
+    """A source written as SOURCE@SHIFT, taken apart; one without a shift, or a path with an @, as it is.
+
+    >>> split_source("cifar10@noise:4@low:8")
+    ('cifar10', BandNoise(band=Band(low=0.0, high=8.0, shape='radial'), norm=4.0))
+    """
+    first, at, rest = source.partition("@")
+    kind, colon, path = source.partition(":")
+    if colon and kind in ("folder", "parquet", "built") and Path(path).expanduser().exists():
+        return source, None
+    return (first, parse_shift(rest)) if at else (source, None)
+
+
+__all__ = ["split_source", "under_shift"]

@@ -1,0 +1,60 @@
+"""Real images with a planted tag: a small square whose pattern says the class, in training more than in tests.
+
+The spurious feature of `planted-spurious` on images of anybody's: what it takes to see whether a model falls for it.
+"""
+
+from dataclasses import replace
+
+import torch
+
+from notbugs.data.labeled import LabeledImages
+from notbugs.seeds import generator
+
+P_TRAIN = 0.98
+"""How often the tag says the label in training; in the test set it is at chance."""
+
+
+def tagged(
+    data: LabeledImages, *, split: str, seed: int = 0, agreement: float | None = None
+) -> LabeledImages:
+    """`data` with a square of a sixth of their side near the top left corner, in a pattern of each class.
+
+    The class of each tag is the column `spurious_class`: the label with the probability `agreement` (None:
+    P_TRAIN in training, chance otherwise), else one of the other classes.
+
+    >>> from notbugs.data import load
+    >>> shown = tagged(load("digits").first(400), split="train")
+    >>> agree = (shown.columns["spurious_class"] == shown.labels).float().mean()
+    >>> bool(0.9 < agree < 1), tag_region(32, 32)
+    (True, (1, 1, 5, 5))
+    """
+    classes = data.classes
+    p = agreement if agreement is not None else (P_TRAIN if split == "train" else 1 / classes)
+    draw = generator(seed, "tagged", split)
+    agrees = torch.rand(len(data), generator=draw) < p
+    labels = data.labels.cpu()
+    other = (labels + torch.randint(1, max(2, classes), (len(data),), generator=draw)) % classes
+    tags = torch.where(agrees, labels, other)
+    top, left, height, width = tag_region(*data.images.shape[2:])
+    patterns = torch.rand(
+        classes, data.images.shape[1], height, width, generator=generator(0, "tags")
+    ).round()
+    images = data.images.clone()
+    images[:, :, top : top + height, left : left + width] = patterns[tags].to(images)
+    origin = replace(
+        data.origin,
+        name=f"tagged:{data.origin.name}",
+        parent=data.digest,
+        recipe={**data.origin.recipe, "tag": p, "tag_seed": seed},
+    )
+    columns = {**data.columns, "spurious_class": tags.to(data.labels.device)}
+    return replace(data, images=images, origin=origin, columns=columns)
+
+
+def tag_region(height: int, width: int) -> tuple[int, int, int, int]:
+    """Top, left, height and width of the tag."""
+    side = max(1, min(height, width) // 6)
+    return 1, 1, side, side
+
+
+__all__ = ["P_TRAIN", "tag_region", "tagged"]

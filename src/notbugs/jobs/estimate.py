@@ -1,0 +1,76 @@
+"""How long an audit will take, from a moment's measurement: said before it begins."""
+
+import time
+from collections.abc import Callable
+
+import torch
+
+from notbugs.attacks.ascent import input_gradients
+from notbugs.audits import quick_predictions, views_of
+from notbugs.audits.reliance import families
+from notbugs.audits.spectral import heat_frequencies
+from notbugs.data.labeled import LabeledImages
+from notbugs.jobs.plan import Plan, frequency_shifts, heat_step
+from notbugs.jobs.subject import Subject
+from notbugs.models import frozen
+from notbugs.shifts import Corruption
+
+GRADIENTS = {"quick": 30, "fast": 60, "standard": 1500}
+"""Input gradients an image, roughly, of each suite of attacks: most of them on the images that stand."""
+
+NEAREST = 100
+SAMPLE = 32
+WINDOWS = 49
+SALIENCY = 58
+
+
+def expected_seconds(
+    subject: Subject, data: LabeledImages, plan: Plan, *, precision: str = "auto"
+) -> dict[str, float]:
+    """About how many seconds each section of a plan will take for this model and these images on this machine.
+
+    >>> from notbugs import build, load
+    >>> from notbugs.jobs import PLANS
+    >>> model = Subject(model=build("convnet-8-8-8-8", classes=10, seed=0), named="net")
+    >>> list(expected_seconds(model, load("digits").first(40), PLANS["quick"]))
+    ['adversarial', 'corruption', 'frequency', 'reliance', 'regions', 'saliency']
+    """
+    n, some = len(data), data.part(SAMPLE)
+    views = views_of(subject.model, data.images.device, precision=precision)
+    with frozen(subject.model):
+        forward = _per_image(lambda: quick_predictions(views, some.images), len(some))
+        gradient = _per_image(lambda: _gradient(views.fast, some), len(some))
+    corrupting = {
+        name: _per_image(lambda name=name: Corruption(name)(some.images[:8]), min(8, len(some)))  # type: ignore[misc]
+        for name in plan.corruptions
+    }
+    height, width = data.images.shape[2:]
+    filters = sum(len(shifts) for shifts in frequency_shifts(height, width, 1.0).values())
+    step = heat_step(height, width, plan.vectors) if plan.vectors else 1
+    vectors = len(heat_frequencies(height, width, step=step)) if plan.vectors else 0
+    trials = len(plan.severities) * plan.draws
+    seconds = {
+        "adversarial": n * gradient * (GRADIENTS[plan.attacks] + NEAREST * plan.norms),
+        "corruption": n * trials * sum(forward + one for one in corrupting.values()),
+        "frequency": (n * filters + vectors * min(n, plan.heat_images)) * forward,
+        "reliance": 2 * n * len(families(data)) * forward,
+        "regions": n * WINDOWS * forward,
+        "saliency": min(n, 100) * SALIENCY * gradient,
+    }
+    return {section: seconds[section] for section in seconds if section in plan.sections}
+
+
+def _gradient(model: Callable[[torch.Tensor], torch.Tensor], data: LabeledImages) -> None:
+    images = data.images.detach().clone().requires_grad_()
+    input_gradients(model(images).float().square().sum(1), images)
+
+
+def _per_image(work: Callable[[], object], count: int) -> float:
+    """Seconds an image, after a first round that nobody counts."""
+    work()
+    began = time.perf_counter()
+    work()
+    return (time.perf_counter() - began) / count
+
+
+__all__ = ["expected_seconds"]
