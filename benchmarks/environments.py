@@ -13,6 +13,7 @@ PEERS = {
     "torchattacks": ("torchattacks", "torchattacks"),
     "art": ("art", "adversarial-robustness-toolbox"),
     "autoattack": ("pyautoattack", "pyautoattack"),
+    "fourierheatmap": ("seaborn", "seaborn"),
 }
 """Peer -> (module to import, distribution to ask for its version)."""
 
@@ -23,10 +24,11 @@ WITHOUT_DEPENDENCIES = {
     "torchattacks": "torchattacks==3.5.1",
     "autoattack": "pyautoattack==0.2.0",
     "imagecorruptions": "imagecorruptions==1.1.2",
+    "fourierheatmap": "torchvision==0.28.0",
 }
 """torchattacks demands torchvision, which its attacks do not import and which would replace torch. pyautoattack is
 the official AutoAttack as its authors' repository has it, packaged. imagecorruptions
-demands the OpenCV with windows."""
+demands the OpenCV with windows. FourierHeatmap itself comes from a checkout (benchmarks/heatmaps.py)."""
 
 
 def python_of(contender: str) -> Path:
