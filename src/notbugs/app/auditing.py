@@ -84,7 +84,7 @@ def audit(
     from notbugs.app.progress import watching
     from notbugs.app.report import write_report
     from notbugs.errors import NotbugsError, require_positive
-    from notbugs.jobs import PLANS, Subject, audit_job
+    from notbugs.jobs import PLANS, Subject, audit_job, open_audit
     from notbugs.runs import find_classifier, source_digest
     from notbugs.threats import parse_threat
 
@@ -109,11 +109,11 @@ def audit(
         for one in models
     ]
     images = load_images(data, data_root, common, split=split).part(n)
-    if not common.quiet:
-        _say_how_long(subjects, images, plan, common)
     with watching(quiet=common.quiet) as watch:
-        job = job_of(common, watch("audit"))
-        run = audit_job(job, f"audit-{suite}", subjects, images, threat=budget, plan=plan, watch=watch)
+        asked = (job_of(common, watch("audit")), f"audit-{suite}", subjects, images)
+        if not common.quiet and not open_audit(*asked, threat=budget, plan=plan).is_done:
+            _say_how_long(subjects, images, plan, common)
+        run = audit_job(*asked, threat=budget, plan=plan, watch=watch)
     write_report(run, originals=images)
     show(run, common)
     require_limits(run.result, limits)

@@ -46,18 +46,7 @@ def audit_job(
         raise NotbugsError("the same model is named twice; name each once")
     for subject in subjects:
         require_logits(subject.model, data.images, classes=data.classes)
-    described: dict[str, Any] = {
-        "command": "audit",
-        "models": [subject.known_by(data) for subject in subjects],
-        "data": {"name": data.origin.name, "digest": data.digest},
-        "n": len(data),
-        "threat": threat,
-        "plan": plan,
-        "seed": job.seed,
-        "precision": resolved_precision(job.precision, data),
-        "device": data.images.device.type,
-    }
-    run = open_run(job.root, name, described)
+    run = open_audit(job, name, subjects, data, threat=threat, plan=plan)
     makers = _makers(data, threat, plan)
     stages: list[dict[str, Run]] = []
     for subject in subjects:
@@ -84,7 +73,7 @@ def audit_job(
     run.finish(
         {
             "command": "audit",
-            "config": described,
+            "config": run.config,
             **merged,
             "flags": flags,
             "stages": [
@@ -97,6 +86,24 @@ def audit_job(
         }
     )
     return run
+
+
+def open_audit(
+    job: Job, name: str, subjects: Sequence[Subject], data: LabeledImages, *, threat: Threat, plan: Plan
+) -> Run:
+    """The directory of an audit, nothing of it run yet."""
+    described: dict[str, Any] = {
+        "command": "audit",
+        "models": [subject.known_by(data) for subject in subjects],
+        "data": {"name": data.origin.name, "digest": data.digest},
+        "n": len(data),
+        "threat": threat,
+        "plan": plan,
+        "seed": job.seed,
+        "precision": resolved_precision(job.precision, data),
+        "device": data.images.device.type,
+    }
+    return open_run(job.root, name, described)
 
 
 def _metric(section: str, key: str) -> str:
@@ -148,4 +155,4 @@ def _makers(data: LabeledImages, threat: Threat, plan: Plan) -> dict[str, Callab
     return {name: make for name, make in makers.items() if name in wanted}
 
 
-__all__ = ["audit_job"]
+__all__ = ["audit_job", "open_audit"]
