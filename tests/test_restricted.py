@@ -11,6 +11,7 @@ from PIL import Image
 from notbugs.attacks import APGD, PGD
 from notbugs.attacks.pgd import parse_attack
 from notbugs.audits import audit, suite_attacks
+from notbugs.data import load
 from notbugs.data.planted import planted, truth_of
 from notbugs.errors import NotbugsError
 from notbugs.seeds import generator
@@ -39,6 +40,18 @@ def test_what_is_projected_lies_inside(text, kind):
     radius = threat.eps * (math.sqrt(centers[0].numel()) if "linf" in text else 1)
     assert float(outside.max()) <= LEAK * radius + 1e-5
     assert float(change.flatten(1).norm(dim=1).min()) > 0.1 * min(radius, 1)  # and no mere centre
+
+
+@pytest.mark.parametrize("family", ["band:4-10", "low:5"])
+def test_white_ground_costs_little_of_the_budget(family):
+    """Digits are black and white nearly everywhere: waves are cut off there, and must find their way all the same."""
+    digits, threat = load("digits").first(16).images, parse_threat(f"l2:2@{family}")
+    weights = torch.randn(digits.shape, generator=generator(1))
+    images = digits
+    for _ in range(20):
+        images = threat.project(images + 0.3 * threat.ascent_direction(weights), digits)
+    assert bool(threat.contains(images, digits).all())
+    assert float((images - digits).flatten(1).norm(dim=1).min()) > 1.5
 
 
 @pytest.mark.parametrize("text", THREATS)
@@ -96,6 +109,13 @@ def test_a_mask_is_read_from_a_picture(tmp_path):
         threat.project(far, centers), parse_threat("l2:1@region:2,3,5x4").project(far, centers)
     )
     assert threat.family.digest == parse_threat(f"l2:1@mask:{tmp_path}/same.png").family.digest
+    named = str(threat)
+    assert parse_threat(named) == threat
+    picture.paste(255, (0, 0, 2, 2))
+    picture.save(tmp_path / "mask.png")
+    with pytest.raises(NotbugsError, match="has changed"):
+        parse_threat(named).project(far, centers)
+    assert str(parse_threat(f"l2:1@mask:{tmp_path}/mask.png")) != named
     with pytest.raises(NotbugsError, match="the images have"):
         threat.project(torch.rand(1, 3, 8, 8), torch.rand(1, 3, 8, 8))
 

@@ -83,6 +83,9 @@ def run_comparison(
         "comparison": replace(comparison, duration=""),
         "training": {name: {"name": one.origin.name, "digest": one.digest} for name, one in data.items()},
         "test": {"name": test.origin.name, "digest": test.digest},
+        # What the audit looks at, and its report shows.
+        "data": {"name": test.origin.name, "digest": test.part(comparison.tested).digest},
+        "n": min(comparison.tested, len(test)),
         "seed": seed,
         "precision": resolved_precision(precision, test),
     }

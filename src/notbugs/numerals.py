@@ -22,4 +22,13 @@ def parse_number(text: str, what: str) -> float:
     return value
 
 
-__all__ = ["parse_number"]
+def shortest(value: float) -> str:
+    """The shortest text that reads back as the same number.
+
+    >>> shortest(0.5), shortest(2.0), shortest(10.0000001)
+    ('0.5', '2', '10.0000001')
+    """
+    return f"{value:g}" if float(f"{value:g}") == value else repr(float(value))
+
+
+__all__ = ["parse_number", "shortest"]

@@ -230,7 +230,7 @@ def spectrum() -> Comparison:
         source="cifar10",
         arch="convnet-32-64-64-64",
         threat=L2(0.5),
-        models={"standard": train, "gaussian 0.1": noisy, **robust},
+        models={"standard": train, "gaussian noise": noisy, **robust},
         plan=replace(PLANS["standard"], heat_images=500),
         tested=2000,
         duration="an hour on 2 cores",

@@ -12,6 +12,7 @@ from notbugs.audits.saliency import (
     pointing_game,
     smooth_gradient,
 )
+from notbugs.data.labeled import LabeledImages
 from notbugs.data.planted import planted, truth_of
 from notbugs.errors import NotbugsError
 from notbugs.seeds import generator
@@ -30,6 +31,22 @@ def test_a_tag_is_found_and_named():
     assert "rows 0 to 7, columns 0 to 7" in flag.found
     elsewhere = found.follows[3:, 3:]  # windows that hold nothing of the tag
     assert int(elsewhere.sum()) == 0
+
+
+def test_a_tag_at_the_far_edge_is_found():
+    """On sizes that the stride does not divide, too."""
+    draw = generator(0)
+    images, labels = torch.rand(60, 1, 63, 63, generator=draw) * 0.2, torch.arange(60) % 2
+    images[:, :, -5:, -5:] = labels.view(-1, 1, 1, 1).float()
+
+    def corner(shown):
+        bright = shown[:, :, -5:, -5:].mean((1, 2, 3))
+        return torch.stack([0.5 - bright, bright - 0.5], dim=1)
+
+    found = region_map(corner, LabeledImages(images=images, labels=labels, class_names=("0", "1")))
+    assert found.described() == "rows 48 to 62, columns 48 to 62"
+    assert found.strongest_share.value == 1.0
+    assert found.flag() is not None
 
 
 def test_a_feature_that_is_everywhere_is_no_tag():
@@ -86,6 +103,16 @@ def test_saliency_lies_where_the_feature_does(method):
     assert pointing_game(tag, mask).value == 1.0
     assert float(energy_inside(shape, mask).mean()) < 0.1
     assert pointing_game(shape, MASKS["robust"][:40]).value > pointing_game(tag, MASKS["robust"][:40]).value
+
+
+@pytest.mark.parametrize("answer", [lambda images: (images > 0.5).float(), lambda images: images * torch.nan])
+def test_a_model_without_slopes_points_nowhere(answer):
+    data, mask = DATA.first(5), MASKS["spurious"][:5]
+    maps = input_gradient(
+        lambda images: answer(images).mean((2, 3)).repeat(1, 4)[:, :10], data.images, data.labels
+    )
+    assert pointing_game(maps, mask).count == 0
+    assert float(energy_inside(maps, mask).abs().max()) == 0
 
 
 def test_integrated_gradients_of_a_linear_model_add_up():

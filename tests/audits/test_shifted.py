@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from notbugs.audits import Mean, difference, predictions, quick_predictions, shifted, views_of
+from notbugs.audits import Mean, Proportion, difference, predictions, quick_predictions, shifted, views_of
 from notbugs.audits.reliance import families
 from notbugs.data.planted import PlantedTruth, planted, truth_of
 from notbugs.errors import NotbugsError
@@ -52,6 +52,16 @@ def test_trials_of_one_image_do_not_make_its_interval_narrower():
     assert Mean.of(once).n == 60
     low, high = Mean.of(torch.ones(3, 60, dtype=torch.bool)).interval
     assert (low < 0.97, high) == (True, 1.0)
+    alike = torch.tensor([True, True, True, True, False])[:, None].expand(5, 20)
+    low, high = Mean.of(alike).interval
+    assert low < 0.7
+    assert high > 0.87
+
+
+@pytest.mark.parametrize("wrong", [0, 1, 7, 50])
+def test_one_trial_an_image_is_a_proportion(wrong):
+    right = torch.arange(50)[None] >= wrong
+    assert Mean.of(right).interval == pytest.approx(Proportion(50 - wrong, 50).interval)
 
 
 def test_differences_are_paired_by_image():
@@ -60,7 +70,8 @@ def test_differences_are_paired_by_image():
         for feature in ("robust", "nonrobust")
     )
     none = difference(first, first, BRIGHTNESS)
-    assert (none.value, none.interval) == (0.0, (0.0, 0.0))
+    assert none.value == 0.0
+    assert none.interval == pytest.approx((-0.031, 0.031), abs=1e-3)  # agreement on 120 images proves no more
     found = difference(first, second, BRIGHTNESS)
     assert found.value == pytest.approx(second.accuracy(BRIGHTNESS).value - first.accuracy(BRIGHTNESS).value)
     low, high = found.interval

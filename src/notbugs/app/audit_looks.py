@@ -12,7 +12,9 @@ from notbugs.app.blocks import Block, Grid, Picture, Pictures, Section
 from notbugs.app.pictures import Strip, of_every_class, strip
 from notbugs.app.rows import percent
 from notbugs.app.svg import Drawing
+from notbugs.audits import HeatMap, RegionMap
 from notbugs.jobs import read_heat_map, read_regions, read_saliency
+from notbugs.shifts import mirrored
 
 METHODS = {"gradient": "Input gradient", "smooth": "SmoothGrad", "integrated": "Integrated gradients"}
 
@@ -25,7 +27,6 @@ def frequency_section(page: Page) -> Section:
     if models:
         found = {model.label: read_heat_map(model.stages["heat"]) for model in models}
         first = next(iter(found.values()))[0]
-        reach = int(first.frequencies.abs().max()) + first.step / 2
         for label, (one, _) in found.items():
             rings = one.by_radius()
             worst = max(rings, key=lambda ring: rings[ring])
@@ -33,7 +34,8 @@ def frequency_section(page: Page) -> Section:
                 f"{f'{label}: ' if len(found) > 1 else ''}waves of {worst} cycles per image hurt most, "
                 f"{percent(rings[worst])} % errors at L2 length {one.norm:.3g} a channel."
             )
-        ends = (-reach, reach, reach, -reach)
+        (left, right), (top, bottom) = _cells(first, 1), _cells(first, 0)
+        ends = (left, right, bottom, top)
         blocks += [
             _maps(
                 "Fourier heat map",
@@ -60,7 +62,13 @@ def frequency_section(page: Page) -> Section:
                 "How much the margin changes along each basis vector, in percent of each model's largest: the "
                 "unitary Fourier transform of its input gradient, one backward pass an image.",
                 whole,
-                (-width / 2, width / 2, height / 2, -height / 2),
+                # Frequencies run from -(size // 2) up, a cell each.
+                (
+                    -(width // 2) - 0.5,
+                    width - width // 2 - 0.5,
+                    height - height // 2 - 0.5,
+                    -(height // 2) - 0.5,
+                ),
                 ("cycles across", "cycles down"),
                 "of the largest, %",
                 "sensitivity",
@@ -86,12 +94,7 @@ def region_section(page: Page) -> Section:
     """Where answers go with a window's content."""
     models = page.having("regions")
     found = {model.label: read_regions(model.stages["regions"]) for model in models}
-    told = [
-        f"{f'{label}: ' if len(found) > 1 else ''}moved to another image, the content of "
-        f"{one.described()} takes {percent(one.strongest_share.value)} % of the answers with it"
-        f"{', a tag' if one.flag() else '; no region does so often'}."
-        for label, one in found.items()
-    ]
+    told = [f"{f'{label}: ' if len(found) > 1 else ''}{_region_said(one)}" for label, one in found.items()]
     first = next(iter(found.values()))
     ends = (-0.5, len(first.left) - 0.5, len(first.top) - 0.5, -0.5)
     shares = [(label, one.follows.double() / max(1, one.n)) for label, one in found.items()]
@@ -121,6 +124,20 @@ def region_section(page: Page) -> Section:
         lead=lead(models, told),
         findings=told,
         blocks=[figure],
+    )
+
+
+def _region_said(found: RegionMap) -> str:
+    if found.n == 0:
+        return "it has one answer to all images, so that nothing can be swapped."
+    more = (
+        "far more often than any window apart from it."
+        if found.flag()
+        else "as large a part of the image may well do."
+    )
+    return (
+        f"moved to another image, the content of {found.described()} takes {percent(found.strongest_share.value)} % "
+        f"of the answers with it, {more}"
     )
 
 
@@ -209,6 +226,12 @@ def _maps(
         caption=caption,
         drawing=Drawing(wide=draw(False), narrow=draw(True), alt=f"Map in percent. {told}"),
     )
+
+
+def _cells(found: HeatMap, axis: int) -> tuple[float, float]:
+    """From the lowest to the highest frequency of an axis, outer edges of their cells."""
+    every = torch.cat([found.frequencies, mirrored(*found.image_size, found.frequencies)])[:, axis]
+    return float(every.min()) - found.step / 2, float(every.max()) + found.step / 2
 
 
 def _place(values: Tensor) -> str:

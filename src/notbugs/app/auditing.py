@@ -80,7 +80,7 @@ def audit(
 
     Example: notbugs audit runs/train-wrn-16-2-0123456789 --data cifar10 --threat linf:8/255
     """
-    from notbugs.app.limits import parse_limits, require_limits
+    from notbugs.app.limits import parse_limits, require_limits, require_sections
     from notbugs.app.progress import watching
     from notbugs.app.report import write_report
     from notbugs.errors import NotbugsError, require_positive
@@ -102,8 +102,9 @@ def audit(
         plan,
         attacks=attacks or plan.attacks,
         norms=plan.norms if norms is None else norms,
-        sections=tuple(part.strip() for part in sections.split(",")) if sections else plan.sections,
+        sections=_in_order(sections) if sections else plan.sections,
     )
+    require_sections(limits, plan.sections)
     subjects = [
         Subject(model=find_classifier(one, device=device_of(common)), named=one, source=source_digest(one))
         for one in models
@@ -119,17 +120,25 @@ def audit(
     require_limits(run.result, limits)
 
 
+def _in_order(sections: str) -> tuple[str, ...]:
+    """The sections asked for, in the order of the report: the same ones are the same audit."""
+    from notbugs.jobs import SECTIONS
+
+    asked = [part.strip() for part in sections.split(",")]
+    return tuple(
+        sorted(dict.fromkeys(asked), key=lambda name: SECTIONS.index(name) if name in SECTIONS else -1)
+    )
+
+
 def _say_how_long(
     subjects: "Sequence[Subject]", images: "LabeledImages", plan: "Plan", common: Common
 ) -> None:
     """The expected time of each section, all models together; parts that are there already take none."""
     from notbugs.app.repeating import duration
     from notbugs.jobs import expected_seconds
-    from notbugs.models.logits import require_logits
 
     total: dict[str, float] = {}
     for subject in subjects:
-        require_logits(subject.model, images.images, classes=images.classes)
         for section, seconds in expected_seconds(subject, images, plan, precision=common.precision).items():
             total[section] = total.get(section, 0.0) + seconds
     parts = ", ".join(f"{section} {duration(seconds)}" for section, seconds in total.items())

@@ -6,6 +6,15 @@ from typing import Any
 from notbugs.errors import NotbugsError
 from notbugs.numerals import parse_number
 
+_SECTIONS = {
+    "robust_accuracy": "adversarial",
+    "class": "adversarial",
+    "filter": "frequency",
+    "noise": "frequency",
+    "heat": "frequency",
+}
+"""The section of numbers that do not begin with its name."""
+
 _SHORT = {"clean": "clean_accuracy", "robust": "robust_accuracy"}
 
 
@@ -25,6 +34,17 @@ def parse_limits(texts: Sequence[str]) -> dict[str, float]:
             raise NotbugsError(f"--fail-under {text!r}: accuracies lie between 0 and 1")
         limits[_SHORT.get(name, name)] = value
     return limits
+
+
+def require_sections(limits: Mapping[str, float], sections: Sequence[str]) -> None:
+    """Raise NotbugsError for a number that none of these sections will have, before any work."""
+    for name in limits:
+        first = name.partition(".")[0]
+        section = _SECTIONS.get(first, first)
+        if name != "clean_accuracy" and section not in sections:
+            raise NotbugsError(
+                f"--fail-under {name}: no such number in an audit of {', '.join(sections)}; write it like robust=0.4"
+            )
 
 
 def require_limits(result: Mapping[str, Any], limits: Mapping[str, float]) -> None:
@@ -53,4 +73,4 @@ def _is(name: str, key: str, several: bool) -> bool:
     return (key.partition(".")[2] if several else key) == name
 
 
-__all__ = ["parse_limits", "require_limits"]
+__all__ = ["parse_limits", "require_limits", "require_sections"]

@@ -61,12 +61,12 @@ def reload_originals(run: Run, data_root: Path | None = None) -> LabeledImages |
     config = run.config
     data = config.get("data", {})
     source = config.get("study", {}).get("source") or data.get("name", "")
-    is_local = re.match(r"(planted|planted-spurious|digits)(@|$)|(folder|parquet|built):", source)
+    is_local = re.match(r"(tagged:)?((planted|planted-spurious|digits)(@|$)|(folder|parquet|built):)", source)
     if not is_local and data_root is None:
         return None
     # An audit looks at the first images of a part, most often the test set. A stage of a study has a seed of its own;
     # the images were then drawn by the study's, 0 unless asked otherwise.
-    splits = ("test", "train", "all") if config.get("command") == "audit" else ("train",)
+    splits = ("test", "train", "all") if config.get("command") in ("audit", "comparison") else ("train",)
     for split, seed in product(splits, dict.fromkeys((config.get("seed", 0), 0))):
         try:
             found = load(source, split=split, root=data_root, seed=seed).part(config.get("n", sys.maxsize))

@@ -164,8 +164,10 @@ def push_text(threat: str, studied: str) -> str:
 
 
 def budget_text(threat: str) -> str:
-    """A threat for people: `l2:0.5` as `L2 ε = 0.5`."""
-    return f"{norm_text(threat)} ε = {threat.partition(':')[2]}"
+    """A threat for people: `l2:0.5` as `L2 ε = 0.5`, `l2:2@band:10-16` as `L2 ε = 2, held to band:10-16`."""
+    ball, at, family = threat.partition("@")
+    held = f", held to {family.partition('#')[0]}" if at else ""
+    return f"{norm_text(ball)} ε = {ball.partition(':')[2]}{held}"
 
 
 def norm_text(threat: str) -> str:

@@ -152,8 +152,9 @@ def audit(
             f"the data are {type(data).__name__}; make them LabeledImages(images=..., labels=..., class_names=...)"
         )
     threat = as_threat(threat)
+    classes = require_logits(model, data.images, classes=data.classes)
     if isinstance(attacks, str):
-        attacks = suite_attacks(attacks, threat, classes=data.classes)
+        attacks = suite_attacks(attacks, threat, classes=classes)
     elif isinstance(attacks, Attack):
         attacks = (attacks,)
     if not attacks:
@@ -163,7 +164,6 @@ def audit(
             raise NotbugsError(
                 f"{attack!r} is no attack: give values like APGD(threat=...), or the name of a suite on its own"
             )
-    require_logits(model, data.images, classes=data.classes)
     views = views_of(model, data.images.device, precision=precision)
     with frozen(model):
         right = predictions(model, data.images) == data.labels

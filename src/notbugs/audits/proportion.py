@@ -6,7 +6,7 @@ from typing import final
 
 from notbugs.errors import NotbugsError
 
-_Z = 1.959963984540054  # 97.5 % quantile of the normal distribution
+Z = 1.959963984540054  # 97.5 % quantile of the normal distribution
 
 
 @final
@@ -31,13 +31,21 @@ class Proportion:
 
     @property
     def interval(self) -> tuple[float, float]:
-        p, n, z = self.value, self.n, _Z
-        center = (p + z * z / (2 * n)) / (1 + z * z / n)
-        half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-        low, high = max(0.0, center - half), min(1.0, center + half)
+        low, high = wilson(self.value, self.n)
         # At the ends rounding would leave the point just outside its own interval.
-        return (0.0 if self.count == 0 else low, 1.0 if self.count == n else high)
+        return (0.0 if self.count == 0 else low, 1.0 if self.count == self.n else high)
 
     def __str__(self) -> str:
         low, high = self.interval
         return f"{self.value:.3f} [{low:.3f}, {high:.3f}] (n={self.n})"
+
+
+def wilson(p: float, n: float) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share `p` among `n`, which need not be whole.
+
+    >>> [round(end, 3) for end in wilson(0.94, 50)]
+    [0.838, 0.979]
+    """
+    center = (p + Z * Z / (2 * n)) / (1 + Z * Z / n)
+    half = Z / (1 + Z * Z / n) * math.sqrt(p * (1 - p) / n + Z * Z / (4 * n * n))
+    return max(0.0, center - half), min(1.0, center + half)

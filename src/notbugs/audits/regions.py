@@ -26,7 +26,11 @@ WINDOW, STRIDE = 4, 8
 """A window has one fourth of the image's height and width, and moves by an eighth of them."""
 
 SUSPICIOUS = 0.15
-"""A window that takes more of the answers with it than this is called a tag. It is 1/16 of the image."""
+"""A window, 1/16 of the image, that takes more of the answers with it than this is told of, if it takes
+STANDS_OUT times as many as windows apart from it, and there are FEWEST pairs.
+"""
+
+STANDS_OUT, FEWEST = 3, 30
 
 
 @final
@@ -63,6 +67,18 @@ class RegionMap:
     def strongest_share(self) -> Proportion:
         return Proportion(int(self.follows[self.strongest]), max(1, self.n))
 
+    @property
+    def elsewhere(self) -> float:
+        """How often the answer goes, on average, with windows that share no pixel with the strongest one."""
+        row, column = self.strongest
+        apart = [
+            float(self.follows[y, x])
+            for y, top in enumerate(self.top)
+            for x, left in enumerate(self.left)
+            if abs(top - self.top[row]) >= self.size[0] or abs(left - self.left[column]) >= self.size[1]
+        ]
+        return sum(apart) / max(1, len(apart)) / max(1, self.n)
+
     def described(self) -> str:
         """Where the strongest window lies, in words."""
         row, column = self.strongest
@@ -71,13 +87,13 @@ class RegionMap:
 
     def flag(self) -> Flag | None:
         """A reason to distrust the model's accuracy: it hangs on one small place."""
-        share = self.strongest_share
-        if share.interval[0] <= SUSPICIOUS:
+        share, elsewhere = self.strongest_share, self.elsewhere
+        if self.n < FEWEST or share.interval[0] <= max(SUSPICIOUS, STANDS_OUT * elsewhere):
             return None
         return Flag(
             "follows_a_region",
-            f"Moved to another image, the content of {self.described()} takes {100 * share.value:.0f} % "
-            f"of the answers with it ({share.count} of {share.n}).",
+            f"Moved to another image, the content of {self.described()} takes {100 * share.value:.0f} % of the "
+            f"answers with it ({share.count} of {share.n}); windows apart from it {100 * elsewhere:.0f} %.",
             "Look at what stands there: where it is missing or wrong the model will be too.",
         )
 
@@ -106,7 +122,7 @@ def region_map(
     height, width = data.images.shape[2:]
     size = max(1, height // WINDOW), max(1, width // WINDOW)
     top, left = (
-        tuple(range(0, side - one + 1, max(1, side // STRIDE)))
+        tuple(dict.fromkeys((*range(0, side - one + 1, max(1, side // STRIDE)), side - one)))
         for side, one in zip((height, width), size, strict=True)
     )
     # A model may have more classes than the data.

@@ -48,6 +48,10 @@ class Family:
     kept: Shift
 
 
+SMALLEST = 8
+"""Images of fewer pixels to a side have no patches to shuffle and nothing to smooth."""
+
+
 def families(data: LabeledImages) -> tuple[Family, ...]:
     """The families that reliance is measured on: frequencies, shape, texture, colour; on planted data its features.
 
@@ -69,7 +73,11 @@ def families(data: LabeledImages) -> tuple[Family, ...]:
         Family("shape", removed=shuffled, kept=smooth),
         Family("texture", removed=smooth, kept=shuffled),
         Family("colour", removed=WithoutColour(), kept=OnlyColour()),
-    ][: 5 if data.images.shape[1] > 1 else 4]
+    ]
+    if data.images.shape[1] != 3:
+        general = [one for one in general if one.name != "colour"]
+    if min(height, width) < SMALLEST:
+        general = [one for one in general if one.name not in ("shape", "texture")]
     truth = truth_of(data)
     return (*(_planted_families(truth) if truth else ()), *general)
 

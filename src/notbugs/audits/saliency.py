@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from notbugs.attacks.ascent import input_gradients
 from notbugs.attacks.objectives import LabelObjective, margin
 from notbugs.audits.proportion import Proportion
 from notbugs.data.labeled import LabeledImages
@@ -80,8 +81,9 @@ def integrated_gradients(
 
 
 def energy_inside(maps: Maps, masks: Masks) -> Float[Tensor, " images"]:
-    """Which share of its saliency lies inside each image's mask; 0 where a map is 0 everywhere."""
+    """Which share of its saliency lies inside each image's mask; 0 where a map is 0 everywhere, or NaN."""
     _require_fit(maps, masks)
+    maps = maps.nan_to_num(0, 0, 0)
     inside = (maps * masks).sum((1, 2))
     return inside / maps.sum((1, 2)).clamp_min(1e-30)
 
@@ -89,8 +91,12 @@ def energy_inside(maps: Maps, masks: Masks) -> Float[Tensor, " images"]:
 def pointing_game(maps: Maps, masks: Masks) -> Proportion:
     """How often the most salient pixel lies inside the mask (Zhang et al. 2016, arXiv 1608.00507)."""
     _require_fit(maps, masks)
-    best = maps.flatten(1).argmax(1, keepdim=True)
-    return Proportion(int(masks.flatten(1).gather(1, best).sum()), len(maps))
+    flat = maps.flatten(1).nan_to_num(0, 0, 0)
+    best = flat.max(1, keepdim=True)
+    hits = masks.flatten(1).gather(1, best.indices) & (
+        best.values > 0
+    )  # a map without any slope points nowhere
+    return Proportion(int(hits.sum()), len(maps))
 
 
 def planted_masks(data: LabeledImages) -> dict[Feature, Masks]:
@@ -119,8 +125,7 @@ def _gradients(model: Classifier, images: Images, labels: Labels, batch_size: in
     with frozen(model), torch.enable_grad():
         for part, own in zip(images.split(batch_size), labels.split(batch_size), strict=True):
             asked = part.detach().clone().requires_grad_()
-            lost = LabelObjective(model, own, margin)(asked).sum()
-            parts.append(-torch.autograd.grad(lost, asked)[0])
+            parts.append(-input_gradients(LabelObjective(model, own, margin)(asked), asked))
     return torch.cat(parts)
 
 

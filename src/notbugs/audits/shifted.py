@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from notbugs.audits.proportion import Proportion
+from notbugs.audits.proportion import Proportion, Z, wilson
 from notbugs.audits.views import Views, predictions, quick_predictions, views_of
 from notbugs.data.labeled import LabeledImages
 from notbugs.errors import NotbugsError
@@ -27,10 +27,13 @@ from notbugs.tensors import Classifier, Images, Mask
 @final
 @dataclass(frozen=True)
 class Mean:
-    """The mean over images of a share of trials each, with its normal 95 % interval: trials of an image go together.
+    """The mean over images of a share of trials each, with Wilson's 95 % interval: trials of an image go together.
+
+    How many independent images would vary as much is what the interval counts with: all of them, where each was tried
+    once.
 
     >>> print(Mean.of(torch.tensor([[True, True, False], [True, False, False]])))
-    0.500 [0.000, 1.000] (n=3)
+    0.500 [0.161, 0.839] (n=3)
     """
 
     value: float
@@ -39,18 +42,20 @@ class Mean:
 
     @classmethod
     def of(cls, right: Bool[Tensor, "trials images"]) -> "Mean":
-        return cls.over(right.double().mean(0))
+        return cls.over(right.double().mean(0), most=len(right))
 
     @classmethod
-    def over(cls, shares: Float[Tensor, " images"]) -> "Mean":
-        """The mean of shares that are independent of each other, as those of different images are."""
+    def over(cls, shares: Float[Tensor, " images"], *, most: int = 20) -> "Mean":
+        """The mean of shares in [0, 1] that are independent of each other, as those of different images are.
+
+        A share tells at most `most` times as much as one trial would: that many trials, where it is made of trials.
+        """
         middle, n = float(shares.mean()), len(shares)
-        spread = float(shares.std()) if n > 1 else 0.0
-        if spread == 0:  # all alike: the interval of a proportion at its end is honest there
-            low, high = Proportion(round(middle * n), n).interval
-            return cls(middle, (min(low, middle), max(high, middle)), n)
-        half = 1.959963984540054 * spread / math.sqrt(n)
-        return cls(middle, (max(0.0, middle - half), min(1.0, middle + half)), n)
+        variance = float(shares.var(correction=0))
+        # Never more than the images there are, and these where all are alike: no spread is no certainty.
+        as_many = middle * (1 - middle) / variance * n if variance > 1e-12 else float(n)
+        low, high = wilson(middle, min(as_many, most * n))
+        return cls(middle, (min(low, middle), max(high, middle)), n)
 
     def __str__(self) -> str:
         low, high = self.interval
@@ -112,7 +117,8 @@ def difference(
 ) -> Difference:
     """Accuracy of `second` less that of `first`, on average over the shifts and seeds, paired by image.
 
-    Raises NotbugsError for a shift that was not tried, or where the two saw different images.
+    That both saw the same images is the caller's to know; more or fewer raise NotbugsError, as does a shift that was
+    not tried. Where the models agree on all, the interval is still as wide as that of a share of 0 among n.
     """
     if len(first.clean) != len(second.clean):
         raise NotbugsError(
@@ -121,7 +127,8 @@ def difference(
     names = [shifts] if isinstance(shifts, Shift | str) else list(shifts)
     gains = second._trials(names).double().mean(0) - first._trials(names).double().mean(0)
     middle, n = float(gains.mean()), len(gains)
-    half = 1.959963984540054 * float(gains.std()) / math.sqrt(n) if n > 1 else 1.0
+    floor = Z * Z / (n + Z * Z)
+    half = max(floor, Z * float(gains.std()) / math.sqrt(n)) if n > 1 else 1.0
     return Difference(middle, (middle - half, middle + half), n)
 
 
@@ -147,6 +154,10 @@ def shifted(
     """
     if not shifts or not seeds:
         raise NotbugsError("nothing to try: give at least one shift and one seed")
+    if alike := [str(one) for one in shifts for other in shifts if one != other and str(one) == str(other)]:
+        raise NotbugsError(
+            f"different shifts have the same text, {alike[0]}: their numbers could not be told apart"
+        )
     require_logits(model, data.images, classes=data.classes)
     views = views_of(model, data.images.device, precision=precision)
     with frozen(model):

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from notbugs.attacks.ascent import input_gradients
 from notbugs.attacks.objectives import LabelObjective, margin
 from notbugs.audits.proportion import Proportion
 from notbugs.audits.shifted import right_under
@@ -159,7 +160,7 @@ def spectral_sensitivity(
         for first in range(0, len(data), batch_size):
             images = data.images[first : first + batch_size].clone().requires_grad_()
             objective = LabelObjective(model, data.labels[first : first + batch_size], margin)
-            (gradient,) = torch.autograd.grad(objective(images).sum(), images)
+            gradient = input_gradients(objective(images), images)
             spectrum = torch.fft.fft2(gradient, norm="ortho").abs().square().sum(1).sqrt()
             total += spectrum.sum(0).double().cpu()
     return torch.fft.fftshift(total / len(data)).float()

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from notbugs.data.labeled import LabeledImages
+from notbugs.errors import NotbugsError
 from notbugs.shifts import Shift, parse_shift
 
 
@@ -26,14 +27,27 @@ def under_shift(data: LabeledImages, shift: Shift | str, *, seed: int = 0) -> La
 def split_source(source: str) -> tuple[str, Shift | None]:
     """A source written as SOURCE@SHIFT, taken apart; one without a shift, or a path with an @, as it is.
 
+    Raises NotbugsError where what follows the @ is no shift, and no path is there by that name.
+
     >>> split_source("cifar10@noise:4@low:8")
     ('cifar10', BandNoise(band=Band(low=0.0, high=8.0, shape='radial'), norm=4.0))
     """
-    first, at, rest = source.partition("@")
-    kind, colon, path = source.partition(":")
-    if colon and kind in ("folder", "parquet", "built") and Path(path).expanduser().exists():
+    is_path = source.removeprefix("tagged:").startswith(("folder:", "parquet:", "built:"))
+    if "@" not in source or (is_path and _path_of(source).exists()):
         return source, None
-    return (first, parse_shift(rest)) if at else (source, None)
+    places = [place for place, letter in enumerate(source) if letter == "@"]
+    for place in places:  # the first that a shift follows: noise has another @ inside
+        before, after = source[:place], source[place + 1 :]
+        try:
+            return before, parse_shift(after)
+        except NotbugsError:
+            if not is_path and place == places[-1]:
+                return source[: places[0]], parse_shift(source[places[0] + 1 :])
+    return source, None  # a path that is not there: reading it says so
+
+
+def _path_of(source: str) -> Path:
+    return Path(source.removeprefix("tagged:").partition(":")[2]).expanduser()
 
 
 __all__ = ["split_source", "under_shift"]

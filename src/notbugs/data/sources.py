@@ -50,20 +50,20 @@ def load(
     source, shift = split_source(source)
     if shift is not None:
         return under_shift(load(source, split=split, root=root, seed=seed), shift, seed=seed)
-    if source.startswith("tagged:"):
-        inner = load(source.removeprefix("tagged:"), split=split, root=root, seed=seed)
-        return tagged(inner, split=split, seed=seed)
     if split != "all":
         return _load(source, split=split, root=root, seed=seed)
     from notbugs.data.shards import concatenate
 
-    splits = SPLITS[:1] if source.startswith("built:") else SPLITS
+    splits = SPLITS[:1] if source.removeprefix("tagged:").startswith("built:") else SPLITS
     parts = [_load(source, split=one, root=root, seed=seed) for one in splits]
     return concatenate(parts, origin=parts[0].origin)
 
 
 def _load(source: str, *, split: str, root: str | Path | None, seed: int) -> LabeledImages:
     require_split(split)
+    if source.startswith("tagged:"):
+        inner = load(source.removeprefix("tagged:"), split=split, root=root, seed=seed)
+        return tagged(inner, split=split, seed=seed)
     kind, colon, detail = source.partition(":")
     if kind in ("planted", "planted-spurious", "digits") and colon:
         raise NotbugsError(f"source {source!r}: {kind} takes nothing after a colon; use {kind!r}")

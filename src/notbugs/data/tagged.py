@@ -6,8 +6,11 @@ The spurious feature of `planted-spurious` on images of anybody's: what it takes
 from dataclasses import replace
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from notbugs.data.labeled import LabeledImages
+from notbugs.errors import NotbugsError
 from notbugs.seeds import generator
 
 P_TRAIN = 0.98
@@ -36,19 +39,34 @@ def tagged(
     other = (labels + torch.randint(1, max(2, classes), (len(data),), generator=draw)) % classes
     tags = torch.where(agrees, labels, other)
     top, left, height, width = tag_region(*data.images.shape[2:])
-    patterns = torch.rand(
-        classes, data.images.shape[1], height, width, generator=generator(0, "tags")
-    ).round()
+    patterns = _patterns(classes, data.images.shape[1], height, width)
     images = data.images.clone()
     images[:, :, top : top + height, left : left + width] = patterns[tags].to(images)
     origin = replace(
         data.origin,
         name=f"tagged:{data.origin.name}",
         parent=data.digest,
-        recipe={**data.origin.recipe, "tag": p, "tag_seed": seed},
+        # Closed forms are about the images as they were.
+        recipe={key: value for key, value in data.origin.recipe.items() if key != "truth"}
+        | {"tag": p, "tag_seed": seed},
     )
     columns = {**data.columns, "spurious_class": tags.to(data.labels.device)}
     return replace(data, images=images, origin=origin, columns=columns)
+
+
+def _patterns(
+    classes: int, channels: int, height: int, width: int
+) -> Float[Tensor, "classes channels height width"]:
+    """Zeros and ones, no two classes alike. Raises NotbugsError if the square has no room for so many."""
+    if 2 ** min(channels * height * width, 62) < 2 * classes:
+        raise NotbugsError(
+            f"{classes} classes need a larger tag than {height} x {width} pixels: take larger images"
+        )
+    draw = generator(0, "tags")
+    while True:
+        patterns = torch.rand(classes, channels, height, width, generator=draw).round()
+        if len(patterns.flatten(1).unique(dim=0)) == classes:
+            return patterns
 
 
 def tag_region(height: int, width: int) -> tuple[int, int, int, int]:

@@ -44,8 +44,6 @@ def audit_job(
         raise NotbugsError("an audit needs at least one model")
     if len({subject.named for subject in subjects}) < len(subjects):
         raise NotbugsError("the same model is named twice; name each once")
-    for subject in subjects:
-        require_logits(subject.model, data.images, classes=data.classes)
     run = open_audit(job, name, subjects, data, threat=threat, plan=plan)
     makers = _makers(data, threat, plan)
     stages: list[dict[str, Run]] = []
@@ -91,7 +89,9 @@ def audit_job(
 def open_audit(
     job: Job, name: str, subjects: Sequence[Subject], data: LabeledImages, *, threat: Threat, plan: Plan
 ) -> Run:
-    """The directory of an audit, nothing of it run yet."""
+    """The directory of an audit, nothing of it run yet. Raises NotbugsError if a model and the data do not fit."""
+    for subject in subjects:
+        require_logits(subject.model, data.images, classes=data.classes)
     described: dict[str, Any] = {
         "command": "audit",
         "models": [subject.known_by(data) for subject in subjects],
@@ -118,7 +118,9 @@ def _makers(data: LabeledImages, threat: Threat, plan: Plan) -> dict[str, Callab
     norm = usual_norm(height, width)
 
     def adversarial(job: Job, name: str, subject: Subject) -> Run:
-        attacks = suite_attacks(plan.attacks, threat, classes=data.classes)
+        # As AutoAttack: what is targeted are the classes of the model, which may have more than the data.
+        classes = require_logits(subject.model, data.images, classes=data.classes)
+        attacks = suite_attacks(plan.attacks, threat, classes=classes)
         is_ball = not isinstance(threat, Restricted)  # nearest images are known in norms alone
         nearest = nearest_attack(threat) if plan.norms and is_ball else None
         return adversarial_job(job, name, subject, data, threat=threat, attacks=attacks, nearest=nearest)
@@ -129,7 +131,8 @@ def _makers(data: LabeledImages, threat: Threat, plan: Plan) -> dict[str, Callab
         return shifts_job(job, name, subject, data, groups=groups, averaged=True, seeds=seeds)
 
     def frequency(job: Job, name: str, subject: Subject) -> Run:
-        return shifts_job(job, name, subject, data, groups=frequency_shifts(height, width, norm))
+        groups = frequency_shifts(height, width, norm)
+        return shifts_job(job, name, subject, data, groups=groups, seeds=(job.seed,))
 
     def heat(job: Job, name: str, subject: Subject) -> Run:
         step = heat_step(height, width, plan.vectors)
@@ -137,7 +140,7 @@ def _makers(data: LabeledImages, threat: Threat, plan: Plan) -> dict[str, Callab
 
     def reliance(job: Job, name: str, subject: Subject) -> Run:
         groups = {one.name: {"without": one.removed, "only": one.kept} for one in families(data)}
-        return shifts_job(job, name, subject, data, groups=groups)
+        return shifts_job(job, name, subject, data, groups=groups, seeds=(job.seed,))
 
     def saliency(job: Job, name: str, subject: Subject) -> Run:
         return saliency_job(job, name, subject, data.part(SALIENCY_IMAGES))

@@ -43,6 +43,7 @@ def expected_seconds(
     corrupting = {
         name: _per_image(lambda name=name: Corruption(name)(some.images[:8]), min(8, len(some)))  # type: ignore[misc]
         for name in plan.corruptions
+        if "corruption" in plan.sections
     }
     height, width = data.images.shape[2:]
     filters = sum(len(shifts) for shifts in frequency_shifts(height, width, 1.0).values())

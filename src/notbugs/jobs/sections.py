@@ -124,7 +124,13 @@ def heat_map_job(
         of_ring = {ring: n - float(wrong[rings == ring].double().mean()) for ring in rings.unique().tolist()}
         return {f"ring.{ring}": Proportion(round(right), n) for ring, right in of_ring.items()}, ()
 
-    told = {"norm": norm, "step": step, "image_size": [height, width]}
+    told = {
+        "norm": norm,
+        "step": step,
+        "image_size": [height, width],
+        "vectors": len(chosen),
+        "part": HEAT_PARTS,
+    }
     return _section(job, name, subject, data, told, len(pieces) + 1, make, summary)
 
 
@@ -157,7 +163,7 @@ def region_job(job: Job, name: str, subject: Subject, data: LabeledImages) -> Ru
     def summary(parts: Sequence[Tensors]) -> tuple[Measured, Sequence[Flag]]:
         found = _region_map(parts[0])
         flag = found.flag()
-        return {"strongest": found.strongest_share}, [flag] if flag else []
+        return ({"strongest": found.strongest_share} if found.n else {}), [flag] if flag else []
 
     return _section(job, name, subject, data, {}, 1, make, summary)
 
@@ -189,7 +195,7 @@ def saliency_job(job: Job, name: str, subject: Subject, data: LabeledImages) -> 
                 of = f"{feature}.{method}"
                 measured[f"{of}.energy"] = Mean.over(energy_inside(maps, mask.cpu()).double())
                 measured[f"{of}.pointing"] = pointing_game(maps, mask.cpu())
-            measured[f"{feature}.area"] = Mean.over(mask.double().mean((1, 2)).cpu())
+            measured[f"{feature}.area"] = Mean.over(mask.cpu().double().mean((1, 2)))
         return measured, ()
 
     return _section(job, name, subject, data, {}, 1, make, summary)

@@ -7,10 +7,11 @@ from notbugs.models.frozen import frozen
 from notbugs.tensors import Classifier, Images
 
 
-def require_logits(model: Classifier, images: Images, *, classes: int) -> None:
-    """Raise NotbugsError unless `model` gives `classes` logits, or more, to each image.
+def require_logits(model: Classifier, images: Images, *, classes: int) -> int:
+    """How many logits `model` gives to each image. Raises NotbugsError unless these are `classes` or more.
 
     >>> require_logits(lambda images: images.mean((2, 3)), torch.zeros(2, 3, 4, 4), classes=3)
+    3
     """
     if not callable(model):
         raise NotbugsError(f"the model is {type(model).__name__}; expected a callable from images to logits")
@@ -36,6 +37,7 @@ def require_logits(model: Classifier, images: Images, *, classes: int) -> None:
         raise NotbugsError(f"the model gives {logits.dtype}, expected logits (real numbers), not labels")
     if logits.shape[1] < classes:
         raise NotbugsError(f"the model has {logits.shape[1]} classes, the data have {classes}")
+    return int(logits.shape[1])
 
 
 def answers_of(model: Classifier, images: Images) -> str:

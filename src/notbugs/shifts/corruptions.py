@@ -7,6 +7,7 @@ from typing import final
 import torch
 
 from notbugs.errors import unknown
+from notbugs.numerals import shortest
 from notbugs.shifts.blurs import defocus_blur, gaussian_blur, glass_blur, motion_blur
 from notbugs.shifts.digital import brightness, contrast, elastic_transform, pixelate, saturate
 from notbugs.shifts.draws import Draws, draws_of
@@ -81,7 +82,8 @@ class Corruption(Shift):
         parameters(self.name, self.severity, self.table or "cifar")
 
     def __str__(self) -> str:
-        return f"{self.name}:{self.severity:g}"
+        of_table = f":{self.table}" if self.table else ""
+        return f"{self.name}:{shortest(self.severity)}{of_table}"
 
     @torch.no_grad()
     def __call__(self, images: Images, *, seed: int = 0, indices: Sequence[int] | None = None) -> Images:

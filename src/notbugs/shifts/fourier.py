@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from notbugs.errors import NotbugsError, unknown
+from notbugs.numerals import shortest
 from notbugs.shifts.shift import Shift
 from notbugs.tensors import Images
 
@@ -50,10 +51,10 @@ class Band(Shift):
     def __str__(self) -> str:
         square = "-square" if self.shape == "square" else ""
         if self.low == 0:
-            return f"low{square}:{self.high:g}"
+            return f"low{square}:{shortest(self.high)}"
         if math.isinf(self.high):
-            return f"high{square}:{self.low:g}"
-        return f"band{square}:{self.low:g}-{self.high:g}"
+            return f"high{square}:{shortest(self.low)}"
+        return f"band{square}:{shortest(self.low)}-{shortest(self.high)}"
 
     def mask(
         self, height: int, width: int, device: torch.device | str = "cpu"

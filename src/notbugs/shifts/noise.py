@@ -7,6 +7,7 @@ from typing import final
 import torch
 
 from notbugs.errors import require_positive
+from notbugs.numerals import shortest
 from notbugs.shifts.draws import Draws, draws_of
 from notbugs.shifts.fourier import Band
 from notbugs.shifts.severity import Parameters
@@ -64,7 +65,7 @@ class BandNoise(Shift):
         return (images + noise * scale.view(-1, 1, 1, 1)).clamp_(0, 1)
 
     def __str__(self) -> str:
-        return f"noise:{self.norm:g}@{self.band}"
+        return f"noise:{shortest(self.norm)}@{self.band}"
 
 
 __all__ = ["BandNoise", "gaussian_noise", "impulse_noise", "speckle_noise"]

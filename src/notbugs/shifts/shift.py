@@ -7,7 +7,8 @@ from notbugs.tensors import Images
 
 
 class Shift(ABC):
-    """A change of images. Subclasses are final frozen values; `str` of one is read again by `parse_shift`."""
+    """A change of images. Subclasses are final frozen values; `str` of one tells it from all others, and is
+    read again by `parse_shift` if it needs no data."""
 
     @abstractmethod
     def __call__(self, images: Images, *, seed: int = 0, indices: Sequence[int] | None = None) -> Images:

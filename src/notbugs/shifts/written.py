@@ -10,7 +10,8 @@ from notbugs.shifts.shift import Shift
 
 
 def parse_shift(text: str) -> Shift:
-    """fog:3, low:8, high:12, band:4-10, noise:4@low:8, shuffled:4, without-texture:5, without-colour, only-colour.
+    """A shift written as fog:3 (fog:3:imagenet: of that table), low:8, high:12, band:4-10, noise:4@low:8, shuffled:4,
+    without-texture:5, without-colour or only-colour.
 
     Raises NotbugsError if the text is none of these.
 
@@ -19,7 +20,9 @@ def parse_shift(text: str) -> Shift:
     """
     name, colon, rest = text.partition(":")
     if name in CORRUPTIONS:
-        return Corruption(name, parse_number(rest, "severity")) if colon else Corruption(name)
+        severity, _, table = rest.partition(":")
+        given = {"table": table} if table else {}
+        return Corruption(name, parse_number(severity, "severity") if colon else 3.0, **given)  # type: ignore[arg-type]
     if name.removesuffix("-square") in ("low", "high", "band"):
         return parse_band(text)
     if name == "noise" and "@" in rest:

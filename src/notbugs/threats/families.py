@@ -4,7 +4,7 @@ A family is a linear subspace of changes; `keep` is the orthogonal projection on
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -69,17 +69,25 @@ class Region(Family):
 class MaskFile(Family):
     """Changes where a picture is bright: a PNG as large as the images, of which pixels above one half count.
 
-    Two are equal if their files say the same. Raises NotbugsError if the file cannot be read.
+    Two are equal if their files say the same. `digest` says what the file must hold; without one it is read at once.
+    Raises NotbugsError if the file cannot be read, or holds another mask than the digest's.
     """
 
     path: str
-    digest: str = field(default="")
+    digest: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "digest", sha256(np.packbits(self.mask.numpy()).tobytes()).hexdigest()[:16])
+        if not self.digest:
+            object.__setattr__(self, "digest", self._read()[1])
 
     @cached_property
     def mask(self) -> Bool[Tensor, "height width"]:
+        mask, digest = self._read()
+        if digest != self.digest:
+            raise NotbugsError(f"mask {self.path} has changed since it was named; name it anew")
+        return mask
+
+    def _read(self) -> tuple[Bool[Tensor, "height width"], str]:
         try:
             with Image.open(Path(self.path).expanduser()) as picture:
                 bright = np.asarray(picture.convert("L")) > 127
@@ -87,7 +95,8 @@ class MaskFile(Family):
             raise NotbugsError(
                 f"mask {self.path} cannot be read ({error}); give a black and white PNG"
             ) from error
-        return torch.from_numpy(bright)
+        said = f"{bright.shape} ".encode() + np.packbits(bright).tobytes()
+        return torch.from_numpy(bright), sha256(said).hexdigest()[:12]
 
     def keep(self, changes: Images) -> Images:
         if self.mask.shape != changes.shape[2:]:
@@ -96,7 +105,7 @@ class MaskFile(Family):
         return changes * self.mask.to(changes.device)
 
     def __str__(self) -> str:
-        return f"mask:{self.path}"
+        return f"mask:{self.path}#{self.digest}"
 
 
 @final
@@ -133,7 +142,8 @@ def parse_family(text: str) -> Family:
     if text == "colour":
         return Colour()
     if kind == "mask" and rest:
-        return MaskFile(rest)
+        path, _, digest = rest.partition("#")
+        return MaskFile(path, digest)
     numbers = rest.replace("x", ",").split(",")
     if kind == "region" and len(numbers) == 4 and all(number.isdecimal() for number in numbers):
         return Region(*map(int, numbers))

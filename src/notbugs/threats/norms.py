@@ -8,6 +8,7 @@ import torch
 
 from notbugs.errors import NotbugsError
 from notbugs.l1_ball import into_l1_balls, open_to
+from notbugs.numerals import shortest
 from notbugs.tensors import Images, PerExample
 from notbugs.threats.threat import Threat
 
@@ -15,11 +16,6 @@ from notbugs.threats.threat import Threat
 def _check_eps(eps: float) -> None:
     if not eps >= 0:
         raise NotbugsError(f"eps must be >= 0 (pixel values lie in [0, 1]), got {eps}")
-
-
-def _shortest(eps: float) -> str:
-    """The shortest text that reads back as the same number."""
-    return f"{eps:g}" if float(f"{eps:g}") == eps else repr(float(eps))
 
 
 @final
@@ -41,7 +37,7 @@ class Linf(Threat):
         whole = (
             levels > 0 and abs(levels / 255 - self.eps) < 1e-12
         )  # 0.375 * 8/255 is 3/255 but for a rounding
-        return f"linf:{levels}/255" if whole else f"linf:{_shortest(self.eps)}"
+        return f"linf:{levels}/255" if whole else f"linf:{shortest(self.eps)}"
 
     def size(self, images: Images, centers: Images) -> PerExample:
         return (images - centers).flatten(1).abs().amax(1)
@@ -75,7 +71,7 @@ class L2(Threat):
         _check_eps(self.eps)
 
     def __str__(self) -> str:
-        return f"l2:{_shortest(self.eps)}"
+        return f"l2:{shortest(self.eps)}"
 
     def size(self, images: Images, centers: Images) -> PerExample:
         return torch.linalg.vector_norm((images - centers).flatten(1), dim=1)
@@ -155,7 +151,7 @@ class L1(Threat):
         _check_eps(self.eps)
 
     def __str__(self) -> str:
-        return f"l1:{_shortest(self.eps)}"
+        return f"l1:{shortest(self.eps)}"
 
     def size(self, images: Images, centers: Images) -> PerExample:
         changes = (images - centers).flatten(1).abs()

@@ -48,6 +48,11 @@ def test_a_path_may_hold_an_at(tmp_path):
     assert split_source(source) == (source, None)
     assert len(load(source, split="all")) == 12
     assert split_source("folder:photos@fog:3")[1] == Corruption("fog", 3)
+    assert split_source(f"{source}@fog:3") == (source, Corruption("fog", 3))
+    assert split_source(f"tagged:{source}") == (f"tagged:{source}", None)
+    assert split_source(f"{source}@noise:4@low:8")[0] == source
+    with pytest.raises(NotbugsError, match="nowhere@home"):
+        load(f"folder:{tmp_path}/nowhere@home")
 
 
 def test_what_is_no_shift_is_said():
