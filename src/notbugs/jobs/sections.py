@@ -1,7 +1,6 @@
 """The sections of an audit that no adversary takes part in, each a run directory of its own, made part by part."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -18,18 +17,13 @@ from notbugs.audits.saliency import (
 )
 from notbugs.audits.spectral import HEAT_PARTS, heat_frequencies, spectral_sensitivity, usual_norm
 from notbugs.data.labeled import LabeledImages
-from notbugs.data.shards import read_tensors, shard_path
-from notbugs.errors import NotbugsError
-from notbugs.execution import map_shards
-from notbugs.jobs.job import Job, resolved_precision
+from notbugs.jobs.job import Job
+from notbugs.jobs.section import Measured, Tensors, parts_of, section_job
 from notbugs.jobs.subject import Subject
 from notbugs.progress import Progress
-from notbugs.runs import Run, open_run
+from notbugs.runs import Run
 from notbugs.seeds import generator
 from notbugs.shifts import Shift
-
-Tensors = Mapping[str, Tensor]
-Measured = Mapping[str, Proportion | Mean]
 
 
 def shifts_job(
@@ -78,13 +72,13 @@ def shifts_job(
             measured["mean"] = found.accuracy([one for shifts in groups.values() for one in shifts.values()])
         return measured, ()
 
-    return _section(job, name, subject, data, told, len(names), make, summary)
+    return section_job(job, name, subject, data, told, len(names), make, summary)
 
 
 def read_shifts(run: Run) -> ShiftAudit:
     """What a finished `shifts_job` found."""
     texts = [text for shifts in shift_groups(run).values() for text in shifts.values()]
-    return _shift_audit(_parts(run), texts, run.config["seeds"])
+    return _shift_audit(parts_of(run), texts, run.config["seeds"])
 
 
 def shift_groups(run: Run) -> dict[str, dict[str, str]]:
@@ -131,12 +125,12 @@ def heat_map_job(
         "vectors": len(chosen),
         "part": HEAT_PARTS,
     }
-    return _section(job, name, subject, data, told, len(pieces) + 1, make, summary)
+    return section_job(job, name, subject, data, told, len(pieces) + 1, make, summary)
 
 
 def read_heat_map(run: Run) -> tuple[HeatMap, Tensor]:
     """The heat map of a finished `heat_map_job`, and the spectral sensitivity."""
-    config, parts = run.config, _parts(run)
+    config, parts = run.config, parts_of(run)
     height, width = config["image_size"]
     found = HeatMap(
         norm=config["norm"],
@@ -165,12 +159,12 @@ def region_job(job: Job, name: str, subject: Subject, data: LabeledImages) -> Ru
         flag = found.flag()
         return ({"strongest": found.strongest_share} if found.n else {}), [flag] if flag else []
 
-    return _section(job, name, subject, data, {}, 1, make, summary)
+    return section_job(job, name, subject, data, {}, 1, make, summary)
 
 
 def read_regions(run: Run) -> RegionMap:
     """What a finished `region_job` found."""
-    return _region_map(_parts(run)[0])
+    return _region_map(parts_of(run)[0])
 
 
 def saliency_job(job: Job, name: str, subject: Subject, data: LabeledImages) -> Run:
@@ -198,79 +192,12 @@ def saliency_job(job: Job, name: str, subject: Subject, data: LabeledImages) -> 
             measured[f"{feature}.area"] = Mean.over(mask.cpu().double().mean((1, 2)))
         return measured, ()
 
-    return _section(job, name, subject, data, {}, 1, make, summary)
+    return section_job(job, name, subject, data, {}, 1, make, summary)
 
 
 def read_saliency(run: Run) -> dict[str, Tensor]:
     """The maps of a finished `saliency_job` by method, each (images, height, width)."""
-    return _parts(run)[0]
-
-
-def _section(
-    job: Job,
-    name: str,
-    subject: Subject,
-    data: LabeledImages,
-    told: Mapping[str, Any],
-    count: int,
-    make: Callable[[int, Progress], Tensors],
-    summary: Callable[[Sequence[Tensors]], tuple[Measured, Sequence[Flag]]],
-) -> Run:
-    """Begun, resumed and finished by the same call; `told` is what the section depends on beside model and data."""
-    described: dict[str, Any] = {
-        "command": name,
-        **subject.known_by(data),
-        "data": {"name": data.origin.name, "digest": data.digest},
-        "n": len(data),
-        **told,
-        "seed": job.seed,
-        "precision": resolved_precision(job.precision, data),
-        "device": data.images.device.type,
-    }
-    run = open_run(job.root, name, described)
-    paths = [shard_path(run.path, index) for index in range(count)]
-    if run.is_done and all(path.is_file() for path in paths):
-        return run
-    clock = run.clock()
-
-    def part(index: int) -> Tensors:
-        def inside(done: int, total: int, note: str) -> None:
-            job.progress(100 * index + 100 * done // max(1, total), 100 * count, note)
-
-        return make(index, inside)
-
-    def keep(done: int, total: int, note: str) -> None:
-        clock.keep()
-        job.progress(100 * done, 100 * total, "")
-
-    map_shards(part, count, run.path, progress=keep)
-    measured, flags = summary(_parts(run))
-    run.finish(
-        {
-            "command": name,
-            "config": described,
-            "metrics": {key: value.value for key, value in measured.items()},
-            "intervals": {key: value.interval for key, value in measured.items()},
-            "flags": [
-                {
-                    "of": flag.name.replace("_", " "),
-                    "reason": f"{flag.found} {flag.advice}",
-                    "name": flag.name,
-                }
-                for flag in flags
-            ],
-            "seconds": clock.seconds,
-            "device": str(data.images.device),
-        }
-    )
-    return run
-
-
-def _parts(run: Run) -> list[dict[str, Tensor]]:
-    paths = sorted(run.path.glob("shard-*.safetensors"))
-    if not paths:
-        raise NotbugsError(f"{run.path} holds nothing that was found; the audit's command makes it again")
-    return [read_tensors(path) for path in paths]
+    return parts_of(run)[0]
 
 
 def _shift_audit(parts: Sequence[Tensors], shifts: Sequence[str], seeds: Sequence[int]) -> ShiftAudit:

@@ -1,0 +1,89 @@
+"""One section of an audit as a run directory, made part by part and summed up at the end."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from notbugs.audits import Flag, Mean, Proportion
+from notbugs.data.labeled import LabeledImages
+from notbugs.data.shards import read_tensors, shard_path
+from notbugs.errors import NotbugsError
+from notbugs.execution import map_shards
+from notbugs.jobs.job import Job, resolved_precision
+from notbugs.jobs.subject import Subject
+from notbugs.progress import Progress
+from notbugs.runs import Run, open_run
+
+Tensors = Mapping[str, Tensor]
+Measured = Mapping[str, Proportion | Mean]
+
+
+def section_job(
+    job: Job,
+    name: str,
+    subject: Subject,
+    data: LabeledImages,
+    told: Mapping[str, Any],
+    count: int,
+    make: Callable[[int, Progress], Tensors],
+    summary: Callable[[Sequence[Tensors]], tuple[Measured, Sequence[Flag]]],
+) -> Run:
+    """Begun, resumed and finished by the same call; `told` is what the section depends on beside model and data."""
+    described: dict[str, Any] = {
+        "command": name,
+        **subject.known_by(data),
+        "data": {"name": data.origin.name, "digest": data.digest},
+        "n": len(data),
+        **told,
+        "seed": job.seed,
+        "precision": resolved_precision(job.precision, data),
+        "device": data.images.device.type,
+    }
+    run = open_run(job.root, name, described)
+    paths = [shard_path(run.path, index) for index in range(count)]
+    if run.is_done and all(path.is_file() for path in paths):
+        return run
+    clock = run.clock()
+
+    def part(index: int) -> Tensors:
+        def inside(done: int, total: int, note: str) -> None:
+            job.progress(100 * index + 100 * done // max(1, total), 100 * count, note)
+
+        return make(index, inside)
+
+    def keep(done: int, total: int, note: str) -> None:
+        clock.keep()
+        job.progress(100 * done, 100 * total, "")
+
+    map_shards(part, count, run.path, progress=keep)
+    measured, flags = summary(parts_of(run))
+    run.finish(
+        {
+            "command": name,
+            "config": described,
+            "metrics": {key: value.value for key, value in measured.items()},
+            "intervals": {key: value.interval for key, value in measured.items()},
+            "flags": [
+                {
+                    "of": flag.name.replace("_", " "),
+                    "reason": f"{flag.found} {flag.advice}",
+                    "name": flag.name,
+                }
+                for flag in flags
+            ],
+            "seconds": clock.seconds,
+            "device": str(data.images.device),
+        }
+    )
+    return run
+
+
+def parts_of(run: Run) -> list[dict[str, Tensor]]:
+    paths = sorted(run.path.glob("shard-*.safetensors"))
+    if not paths:
+        raise NotbugsError(f"{run.path} holds nothing that was found; the audit's command makes it again")
+    return [read_tensors(path) for path in paths]
+
+
+__all__ = ["Measured", "Tensors", "parts_of", "section_job"]
