@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from notbugs.shifts.draws import Draws
-from notbugs.shifts.resizing import along_both, box_axis, gaussian_axis
+from notbugs.shifts.resizing import along_both, box_axis, gaussian_axis, nearest
 from notbugs.shifts.severity import Parameters
 from notbugs.tensors import Images
 
@@ -47,8 +47,10 @@ def pixelate(images: Images, given: Parameters, draws: Draws) -> Images:
     height, width = images.shape[2:]
     small = [max(1, int(side * scale)) for side in (height, width)]
     shrunk = along_both((images * 255).round_(), box_axis(height, small[0]), box_axis(width, small[1]))
-    shrunk = shrunk.round_().div_(255)
-    return along_both(shrunk, box_axis(small[0], height), box_axis(small[1], width))
+    rows, columns = (
+        nearest(one, side, images.device) for one, side in zip(small, (height, width), strict=True)
+    )
+    return shrunk.round_().div_(255).index_select(3, columns).index_select(2, rows)
 
 
 def elastic_transform(images: Images, given: Parameters, draws: Draws) -> Images:

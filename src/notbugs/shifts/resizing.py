@@ -6,7 +6,7 @@ from functools import cache
 from typing import final
 
 import torch
-from jaxtyping import Float, Int32
+from jaxtyping import Float, Int32, Int64
 from torch import Tensor
 from torch.nn import functional
 
@@ -104,6 +104,14 @@ def box_axis(size: int, new: int) -> Axis:
 
 
 @cache
+def nearest(size: int, new: int, device: torch.device) -> Int64[Tensor, " new"]:
+    """Which old value each new one is, the one whose interval its centre lies in."""
+    return (
+        ((torch.arange(new, dtype=torch.float64) + 0.5) * size / new).long().clamp_(max=size - 1).to(device)
+    )
+
+
+@cache
 def halving_axis(size: int, new: int) -> Axis:
     """Means of pairs; beyond the border lies the last value."""
     pairs = torch.arange(2 * new).clamp_(max=size - 1).view(new, 2)
@@ -157,5 +165,6 @@ __all__ = [
     "framed",
     "gaussian_axis",
     "halving_axis",
+    "nearest",
     "middle",
 ]
