@@ -83,6 +83,17 @@ def test_the_cifar10_table_holds_the_committed_numbers() -> None:
                 assert abs(float(published.strip("()")) - 100 * result["published"][name]) <= 0.0501, name
 
 
+def test_the_critics_table_holds_the_committed_numbers() -> None:
+    result = json.loads((ROOT / "results" / "study-critic.json").read_text())
+    lines = README.split("Robustness as a choice")[1].split("\n\n")[1].splitlines()[2:]
+    for model, line in zip(("standard", "critic", "untagged"), lines, strict=True):
+        cells = line.replace("*", "").strip("| ").split(" | ")[1:]
+        for name, cell in zip(
+            ("clean_accuracy", "reliance.spurious.without", "regions.strongest"), cells, strict=True
+        ):
+            assert abs(float(cell) - 100 * result["metrics"][f"{model}.{name}"]) <= 0.0501, model
+
+
 def test_the_ten_lines_run() -> None:
     """On few images and a small network, a step each; the calls are the README's own."""
     code = re.search(r"```python\n(.*?)```", README, re.DOTALL)[1]

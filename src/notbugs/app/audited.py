@@ -85,12 +85,17 @@ def _summary(models: tuple[Audited, ...]) -> Grid | None:
         ("Gaussian noise", [("corruption", "gaussian_noise.mean")]),
         ("No high frequencies", [("reliance", "high frequencies.without")]),
         ("No low frequencies", [("reliance", "low frequencies.without")]),
+        ("No tag", [("reliance", "spurious.without")]),
     ]
     columns: list[tuple[str, list[Entry]]] = []
     for head, places in wanted:
         entries = []
         for model in models:
-            known = [place for place in places if place[0] in model.results]
+            known = [
+                (section, key)
+                for section, key in places
+                if key in model.results.get(section, {"metrics": {}})["metrics"]
+            ]
             entries.append(model.entry(*known[0]) if known else Entry(""))
         if any(entry.text for entry in entries):
             columns.append((head, entries))
