@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from notbugs.app.audit_bars import SHOWN, class_bars, felled_bars
 from notbugs.app.audit_curves import Curve, distance_curves, robust_accuracy_curves
 from notbugs.app.audited_models import COMPARES, Page, lead
-from notbugs.app.blocks import Block, Entry, Grid, Picture, Pictures, Section, measured
+from notbugs.app.blocks import Block, Entry, Figure, Grid, Pictures, Section, measured
 from notbugs.app.figures import Series
 from notbugs.app.pictures import adversarial_strips
 from notbugs.app.rows import budget_text, norm_text, percent
@@ -114,7 +114,7 @@ def _median_distance(found: AdversarialAudit) -> float | None:
     return middle if math.isfinite(middle) else None
 
 
-def _figures(found: dict[str, AdversarialAudit]) -> list[Picture]:
+def _figures(found: dict[str, AdversarialAudit]) -> list[Figure]:
     """What can be drawn of all models together, and of each."""
     shown = []
     near = {label: one for label, one in found.items() if "nearest" in one.found.columns}
@@ -122,7 +122,7 @@ def _figures(found: dict[str, AdversarialAudit]) -> list[Picture]:
         audited = next(iter(near.values())).threat
         distances = {label: one.found.columns["nearest"].tolist() for label, one in near.items()}
         shown += [
-            Picture(
+            Figure(
                 title="Accuracy at every budget",
                 caption="From the nearest adversarial image found for each image: an upper bound, as all robust "
                 "accuracy is. Band: 95 % intervals.",
@@ -130,7 +130,7 @@ def _figures(found: dict[str, AdversarialAudit]) -> list[Picture]:
                     [_curve(label, one) for label, one in near.items()], audited=audited, name="accuracy"
                 ),
             ),
-            Picture(
+            Figure(
                 title="How near the nearest adversarial image lies",
                 caption="Images that were wrong as they are lie at 0.",
                 drawing=distance_curves(distances, audited=audited, name="near"),
@@ -141,7 +141,7 @@ def _figures(found: dict[str, AdversarialAudit]) -> list[Picture]:
         wrong = len(one.found) - one.clean.count
         pairs = list(zip(one.attacks, one.felled, strict=True))
         shown.append(
-            Picture(
+            Figure(
                 title=f"What became of the images{of_it}",
                 caption="In this order, each on what those before it left standing. A search for the nearest "
                 "adversarial image looks around the fallen as well, for their distance; here it counts for what "
@@ -152,7 +152,7 @@ def _figures(found: dict[str, AdversarialAudit]) -> list[Picture]:
         if len(one.by_class) > 1:
             few = f"The {SHOWN} least robust of {len(one.by_class)}. " if len(one.by_class) > SHOWN else ""
             shown.append(
-                Picture(
+                Figure(
                     title=f"Class by class{of_it}",
                     caption=f"{few}Whiskers: 95 % intervals.",
                     drawing=class_bars(list(one.by_class), _by_class(one), name=f"classes-{number}"),

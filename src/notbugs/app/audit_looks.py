@@ -8,7 +8,7 @@ from torch import Tensor
 from notbugs.app.audit_maps import map_panels
 from notbugs.app.audit_shifts import frequency_figures
 from notbugs.app.audited_models import Page, lead
-from notbugs.app.blocks import Block, Grid, Picture, Pictures, Section
+from notbugs.app.blocks import Block, Figure, Grid, Pictures, Section
 from notbugs.app.pictures import Strip, of_every_class, strip
 from notbugs.app.rows import percent
 from notbugs.app.svg import Drawing
@@ -209,7 +209,7 @@ def _maps(
     name: str,
     told: str,
     highest: float = 1.0,
-) -> Picture:
+) -> Figure:
     def draw(narrow: bool) -> str:
         return map_panels(
             maps,
@@ -221,7 +221,7 @@ def _maps(
             name=f"{name}-narrow" if narrow else name,
         )
 
-    return Picture(
+    return Figure(
         title=title,
         caption=caption,
         drawing=Drawing(wide=draw(False), narrow=draw(True), alt=f"Map in percent. {told}"),

@@ -1,7 +1,7 @@
 """The section of an audit's report about families of features, taken away and left alone."""
 
 from notbugs.app.audited_models import Page, lead
-from notbugs.app.blocks import Block, Grid, Picture, Section
+from notbugs.app.blocks import Block, Figure, Grid, Section
 from notbugs.app.rows import percent
 from notbugs.app.shift_blocks import bars, heads, looks, one_image, whose
 from notbugs.audits.reliance import families
@@ -44,7 +44,7 @@ def reliance_section(page: Page) -> Section:
         ],
     )
     figures = [
-        Picture(
+        Figure(
             title=title,
             caption="Whiskers: 95 % intervals; dotted: chance.",
             drawing=bars(list(groups), models, "reliance", [f"{name}.{what}" for name in groups], page, what),

@@ -5,7 +5,7 @@ from typing import Any
 
 from notbugs.app.audit_curves import Curve, accuracy_curves
 from notbugs.app.audited_models import COMPARES, Audited, Page, lead
-from notbugs.app.blocks import Block, Grid, Picture, Section
+from notbugs.app.blocks import Block, Figure, Grid, Section
 from notbugs.app.rows import percent
 from notbugs.app.shift_blocks import against_the_first, bars, heads, human, looks, one_image, whose
 from notbugs.jobs import shift_groups
@@ -50,7 +50,7 @@ def corruption_section(page: Page) -> Section:
         ],
     )
     keys = [f"{name}.mean" for name in groups]
-    figure = Picture(
+    figure = Figure(
         title="Corruption by corruption",
         caption="Mean accuracy over the severities. Whiskers: 95 % intervals; dotted: chance.",
         drawing=bars([human(name) for name in groups], models, "corruption", keys, page, "corruptions"),
@@ -96,7 +96,7 @@ def frequency_figures(page: Page) -> list[Block]:
             for model in models
         ]
         shown.append(
-            Picture(
+            Figure(
                 title=title,
                 caption=f"{what[0].upper()}{what[1:]}. Band: 95 % intervals; dotted: chance.",
                 drawing=accuracy_curves(

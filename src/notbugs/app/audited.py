@@ -14,7 +14,7 @@ from notbugs.app.rows import budget_text, percent
 from notbugs.data.labeled import LabeledImages
 from notbugs.runs import Run
 
-SECTIONS: dict[str, Callable[[Page], Section]] = {
+_MAKERS: dict[str, Callable[[Page], Section]] = {
     "adversarial": attack_section,
     "corruption": corruption_section,
     "frequency": frequency_section,
@@ -28,7 +28,7 @@ def audited(run: Run, result: dict[str, Any], originals: LabeledImages | None) -
     """The content of the page."""
     config, models = result["config"], audited_models(run, result)
     page = Page(models=models, originals=originals, classes=len(result["class_names"]))
-    sections = [make(page) for name, make in SECTIONS.items() if page.having(name)]
+    sections = [make(page) for name, make in _MAKERS.items() if page.having(name)]
     return {
         "template": "audit.html",
         "title": f"notbugs: {run.path.name}",

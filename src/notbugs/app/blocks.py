@@ -43,7 +43,7 @@ class Grid:
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Picture:
+class Figure:
     """A figure under a heading of its own."""
 
     kind: ClassVar[str] = "figure"
@@ -63,7 +63,7 @@ class Pictures:
     open: bool = True
 
 
-Block = Grid | Picture | Pictures
+Block = Grid | Figure | Pictures
 
 
 @final
@@ -79,4 +79,4 @@ class Section:
     lead: str = ""  # what the head of the page says of it
 
 
-__all__ = ["Block", "Entry", "Grid", "Picture", "Pictures", "Section", "measured"]
+__all__ = ["Block", "Entry", "Grid", "Figure", "Pictures", "Section", "measured"]
