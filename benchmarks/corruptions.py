@@ -7,7 +7,6 @@ depend on the draws.
 
 import argparse
 import json
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -21,7 +20,7 @@ from torch.nn import functional
 import notbugs
 from benchmarks.environments import ROOT, SCRATCH, prepare, python_of, version_of
 from benchmarks.likeness import Moments, deviations, difference, joined, moments
-from benchmarks.run import machine, without_paths, write
+from benchmarks.run import setting, write
 from benchmarks.show import show_corruptions
 from notbugs.shifts import CORRUPTIONS
 
@@ -86,12 +85,7 @@ def main() -> None:
     if why := prepare(PEER):
         raise SystemExit(f"without {PEER} there is nothing to compare: {why}")
     result: dict[str, Any] = {
-        "schema": 1,
-        "command": "python -m benchmarks.corruptions " + shlex.join(without_paths(sys.argv[1:])),
-        "machine": machine("cpu"),
-        "torch": torch.__version__,
-        "threads": options.threads,
-        "seed": options.seed,
+        **setting("corruptions", options),
         "source": "cifar10",
         "n": options.n,
         "repeats": options.repeats,

@@ -9,16 +9,21 @@ ROOT = Path(__file__).parent.parent
 SCRATCH = ROOT / ".bench"
 
 PEERS = {
-    "foolbox": ("foolbox", "foolbox"),
-    "torchattacks": ("torchattacks", "torchattacks"),
-    "art": ("art", "adversarial-robustness-toolbox"),
-    "autoattack": ("pyautoattack", "pyautoattack"),
-    "fourierheatmap": ("seaborn", "seaborn"),
+    "foolbox": ("torch, foolbox", "foolbox"),
+    "torchattacks": ("torch, torchattacks", "torchattacks"),
+    "art": ("torch, art", "adversarial-robustness-toolbox"),
+    "autoattack": ("torch, pyautoattack", "pyautoattack"),
 }
-"""Peer -> (module to import, distribution to ask for its version)."""
+"""Peer that attacks -> (modules to import, distribution to ask for its version)."""
 
-ALONE = {"imagecorruptions": ("imagecorruptions", "imagecorruptions")}
-"""Likewise, peers that have nothing to do with torch: none of our versions fits them."""
+OTHERS = {
+    "imagecorruptions": ("imagecorruptions", "imagecorruptions"),
+    "fourierheatmap": ("torch, seaborn", "torchvision"),
+}
+"""Likewise, peers that do something else, each asked for by the benchmark that needs it."""
+
+ALONE = {"imagecorruptions"}
+"""Peers that have nothing to do with torch: none of our versions fits them."""
 
 WITHOUT_DEPENDENCIES = {
     "torchattacks": "torchattacks==3.5.1",
@@ -27,13 +32,13 @@ WITHOUT_DEPENDENCIES = {
     "fourierheatmap": "torchvision==0.28.0",
 }
 """torchattacks demands torchvision, which its attacks do not import and which would replace torch. pyautoattack is
-the official AutoAttack as its authors' repository has it, packaged. imagecorruptions
-demands the OpenCV with windows. FourierHeatmap itself comes from a checkout (benchmarks/heatmaps.py)."""
+the official AutoAttack as its authors' repository has it, packaged. imagecorruptions demands the OpenCV with
+windows. FourierHeatmap itself comes from a checkout (benchmarks/heatmaps.py)."""
 
 
 def python_of(contender: str) -> Path:
     """The interpreter that a contender runs in: a peer's own, or ours."""
-    return SCRATCH / contender / "bin" / "python" if contender in PEERS | ALONE else Path(sys.executable)
+    return SCRATCH / contender / "bin" / "python" if contender in PEERS | OTHERS else Path(sys.executable)
 
 
 def prepare(peer: str) -> str | None:
@@ -51,8 +56,7 @@ def prepare(peer: str) -> str | None:
             if peer in WITHOUT_DEPENDENCIES:
                 _run(*pip, "--no-deps", WITHOUT_DEPENDENCIES[peer])
             stamp.write_text(wanted)
-        modules = ALONE[peer][0] if peer in ALONE else f"torch, {PEERS[peer][0]}"
-        _run(str(python_of(peer)), "-c", f"import {modules}")
+        _run(str(python_of(peer)), "-c", f"import {(PEERS | OTHERS)[peer][0]}")
     except (subprocess.CalledProcessError, OSError) as error:
         lines = (getattr(error, "stderr", "") or str(error)).strip().splitlines()
         return lines[-1] if lines else "the environment could not be made"
@@ -61,7 +65,7 @@ def prepare(peer: str) -> str | None:
 
 def version_of(peer: str) -> str:
     """The peer's installed version."""
-    code = f"import importlib.metadata as m; print(m.version({(PEERS | ALONE)[peer][1]!r}))"
+    code = f"import importlib.metadata as m; print(m.version({(PEERS | OTHERS)[peer][1]!r}))"
     return _run(str(python_of(peer)), "-c", code).strip()
 
 

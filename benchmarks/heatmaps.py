@@ -8,7 +8,6 @@ every vector of the half plane; theirs is a cosine, ours the cosine and sine of 
 
 import argparse
 import json
-import shlex
 import subprocess
 import sys
 import time
@@ -19,7 +18,7 @@ import torch
 
 import notbugs
 from benchmarks.environments import ROOT, SCRATCH, prepare, python_of
-from benchmarks.run import machine, without_paths, write
+from benchmarks.run import setting, write
 from notbugs.audits import heat_map
 from notbugs.hardware import keep_freed_memory
 
@@ -61,12 +60,7 @@ def main() -> None:
     gap = mine - other
     noise = (2 * other * (1 - other) / options.n).sqrt()
     result: dict[str, Any] = {
-        "schema": 1,
-        "command": "python -m benchmarks.heatmaps " + shlex.join(without_paths(sys.argv[1:])),
-        "machine": machine("cpu"),
-        "torch": torch.__version__,
-        "threads": options.threads,
-        "seed": options.seed,
+        **setting("heatmaps", options),
         "n": options.n,
         "vectors": len(ours.wrong),
         "norm": NORM,

@@ -51,18 +51,26 @@ def main() -> None:
 def about(
     name: str, options: argparse.Namespace, contenders: Sequence[str], absent: dict[str, str]
 ) -> dict[str, Any]:
-    """What a result depends on: command, machine, versions, seed."""
+    """What a result depends on: the setting, and which networks, of which contenders."""
+    versions = {peer: version_of(peer) for peer in contenders if peer in PEERS}
+    return {
+        **setting(name, options, device=options.device),
+        "source": options.source,
+        "arch": options.arch,
+        "versions": versions,
+        "absent": absent,
+    }
+
+
+def setting(name: str, options: argparse.Namespace, *, device: str = "cpu") -> dict[str, Any]:
+    """What every result depends on: command, machine, torch, threads, seed."""
     return {
         "schema": 1,
         "command": f"python -m benchmarks.{name} " + shlex.join(without_paths(sys.argv[1:])),
-        "machine": machine(options.device),
+        "machine": machine(device),
         "torch": torch.__version__,
         "threads": options.threads,
         "seed": options.seed,
-        "source": options.source,
-        "arch": options.arch,
-        "versions": {peer: version_of(peer) for peer in contenders if peer in PEERS},
-        "absent": absent,
     }
 
 
@@ -190,7 +198,8 @@ def machine(device: str) -> dict[str, Any]:
 def without_paths(words: Sequence[str]) -> list[str]:
     """A command line that anyone can repeat: where the data lie and where the result goes is his own affair."""
     told = list(words)
-    for option, stand_in in (("--data-root", "DATA"), ("--out", "OUT.json")):
+    stand_ins = {"--data-root": "DATA", "--out": "OUT.json", "--peer": "CHECKOUT", "--model": "MODEL"}
+    for option, stand_in in stand_ins.items():
         if option in told:
             told[told.index(option) + 1] = stand_in
     return told
