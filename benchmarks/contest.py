@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from statistics import median
@@ -33,51 +34,67 @@ def prepare_job(
     (directory / "job.json").write_text(json.dumps({"task": asdict(task), **job}))
 
 
-class Contender:
-    """One process, waiting for its turn."""
+class Worker:
+    """A process of a contender's own interpreter that answers each line with one in JSON."""
 
-    def __init__(self, what: str, name: str, directory: Path) -> None:
-        threads = str(json.loads((directory / "job.json").read_text())["threads"])
+    def __init__(self, name: str, words: Sequence[str], *, log: Path, threads: int) -> None:
         self.name = name
-        self.log = (directory / f"{what}-{name}.log").open("w")
+        self.log = log.open("w")
         self.process = subprocess.Popen(
-            [str(python_of(name)), "-m", "benchmarks.contestant", what, name, str(directory)],
+            [str(python_of(name)), "-m", *words],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.log,
             text=True,
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "OMP_NUM_THREADS": threads},
+            env={**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "OMP_NUM_THREADS": str(threads)},
         )
-        self.turns: list[dict[str, float]] = []
-        self._read()  # ready
 
-    def turn(self) -> None:
-        """One piece of work; its seconds are kept."""
-        self._say("go")
-        self.turns.append(self._read())
-        print(f"  {self.name}: {self.turns[-1]['seconds']:.1f} s", file=sys.stderr, flush=True)
-
-    def finish_turn(self) -> None:
-        """Wait until the result is on disk (it is written outside the measured time)."""
-        self._read()
-
-    def end(self, last: str = "") -> None:
-        self._say(last)
-        self.process.wait()
-        self.log.close()
-
-    def _say(self, word: str) -> None:
+    def say(self, line: str) -> None:
         assert self.process.stdin
-        self.process.stdin.write(word + "\n")
+        self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
 
-    def _read(self) -> Any:
+    def read(self) -> Any:
         assert self.process.stdout
         line = self.process.stdout.readline()
         if not line:
             raise RuntimeError(f"{self.name} stopped; see {self.log.name}")
         return json.loads(line)
+
+    def end(self, last: str = "") -> None:
+        """Its input ends, with a last line if it waits for one."""
+        assert self.process.stdin
+        if last:
+            self.say(last)
+        self.process.stdin.close()
+        self.process.wait()
+        self.log.close()
+
+
+class Contender:
+    """One process, waiting for its turn."""
+
+    def __init__(self, what: str, name: str, directory: Path) -> None:
+        threads = json.loads((directory / "job.json").read_text())["threads"]
+        words = ("benchmarks.contestant", what, name, str(directory))
+        self.name = name
+        self.worker = Worker(name, words, log=directory / f"{what}-{name}.log", threads=threads)
+        self.turns: list[dict[str, float]] = []
+        self.worker.read()  # ready
+
+    def turn(self) -> None:
+        """One piece of work; its seconds are kept."""
+        self.worker.say("go")
+        self.turns.append(self.worker.read())
+        print(f"  {self.name}: {self.turns[-1]['seconds']:.1f} s", file=sys.stderr, flush=True)
+
+    def finish_turn(self) -> None:
+        """Wait until the result is on disk (it is written outside the measured time)."""
+        self.worker.read()
+
+    def end(self, last: str = "") -> None:
+        self.worker.end(last)
 
 
 def take_turns(

@@ -7,7 +7,6 @@ depend on the draws.
 
 import argparse
 import json
-import subprocess
 import sys
 from pathlib import Path
 from statistics import median
@@ -18,7 +17,8 @@ import torch
 from torch.nn import functional
 
 import notbugs
-from benchmarks.environments import ROOT, SCRATCH, prepare, python_of, version_of
+from benchmarks.contest import Worker
+from benchmarks.environments import SCRATCH, prepare, version_of
 from benchmarks.likeness import Moments, deviations, difference, joined, moments
 from benchmarks.run import setting, write
 from benchmarks.show import show_corruptions
@@ -44,39 +44,16 @@ class Corrupter:
     def __init__(self, name: str, threads: int) -> None:
         directory = SCRATCH / "corruptions"
         self.result = directory / f"{name}.npy"
-        self.log = (directory / f"{name}.log").open("w")
-        self.process = subprocess.Popen(
-            [str(python_of(name)), "-m", "benchmarks.corrupter", name, str(threads)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self.log,
-            text=True,
-            cwd=ROOT,
-            env={
-                "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}",
-                "OMP_NUM_THREADS": str(threads),
-                "PYTHONWARNINGS": "ignore",
-            },
-        )
+        words = ("benchmarks.corrupter", name, str(threads))
+        self.worker = Worker(name, words, log=directory / f"{name}.log", threads=threads)
 
     def turn(
         self, name: str, severity: int, seed: int, count: int, source: Path
     ) -> tuple[dict[str, float], torch.Tensor]:
         """The seconds that `count` images took, and those images in [0, 1]."""
-        assert self.process.stdin
-        assert self.process.stdout
-        task = [name, severity, seed, count, str(source), str(self.result)]
-        print(json.dumps(task), file=self.process.stdin, flush=True)
-        line = self.process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"{PEER} or ours stopped; see {self.log.name}")
-        return json.loads(line), torch.from_numpy(np.load(self.result)).permute(0, 3, 1, 2).float() / 255
-
-    def end(self) -> None:
-        assert self.process.stdin
-        self.process.stdin.close()
-        self.process.wait()
-        self.log.close()
+        self.worker.say(json.dumps([name, severity, seed, count, str(source), str(self.result)]))
+        seconds = self.worker.read()
+        return seconds, torch.from_numpy(np.load(self.result)).permute(0, 3, 1, 2).float() / 255
 
 
 def main() -> None:
@@ -105,7 +82,7 @@ def main() -> None:
             rows["totals"] = totals(rows["corruptions"])
             write(options.out, result)
     for side in sides.values():
-        side.end()
+        side.worker.end()
     show_corruptions(result)
 
 
