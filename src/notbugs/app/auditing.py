@@ -30,8 +30,8 @@ def audit(
     *models: Annotated[
         str,
         Parameter(
-            help="Run directories, .safetensors files, or package.module:factory (images in [0, 1] to logits); "
-            "several are shown side by side."
+            help="Run directories, .safetensors files, package.module:factory (images in [0, 1] to logits), "
+            "timm:NAME or torchvision:NAME where these are installed; several are shown side by side."
         ),
     ],
     data: Data,

@@ -2,6 +2,7 @@
 
 from notbugs.models.classifier import ImageClassifier, ModelSpec, Normalize
 from notbugs.models.frozen import frozen
+from notbugs.models.pretrained import LIBRARIES, pretrained
 from notbugs.models.registry import ARCHITECTURES, build
 from notbugs.models.weights import load_model, load_state, model_digest, save_model
 from notbugs.models.wrapping import TappedClassifier, wrap
@@ -14,7 +15,9 @@ __all__ = [
     "Normalize",
     "build",
     # bring one's own
+    "LIBRARIES",
     "TappedClassifier",
+    "pretrained",
     "wrap",
     # use without changing
     "frozen",

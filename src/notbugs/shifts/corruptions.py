@@ -6,7 +6,7 @@ from typing import final
 
 import torch
 
-from notbugs.errors import unknown
+from notbugs.errors import NotbugsError, unknown
 from notbugs.numerals import shortest
 from notbugs.shifts.blurs import defocus_blur, gaussian_blur, glass_blur, motion_blur
 from notbugs.shifts.digital import brightness, contrast, elastic_transform, pixelate, saturate
@@ -53,6 +53,9 @@ EXTRA: dict[str, Corrupt] = {
 
 CORRUPTIONS = COMMON | EXTRA
 
+OF_BRIGHTNESS = ("jpeg_compression", "snow", "frost", "spatter")
+"""What these do depends on how bright red, green and blue look together: images are grey or have these three."""
+
 _VALUES_AT_ONCE = 1 << 19
 """Images pass in parts of about so many values, which stay in the cache of a core."""
 
@@ -63,7 +66,8 @@ class Corruption(Shift):
     """One way in which pictures go wrong, as strong as `severity` says: 1 to 5, and anything between.
 
     `table`: the parameters of CIFAR-10-C (`cifar`) or of ImageNet-C (`imagenet`); None takes the one that was made
-    for images of about that size. Raises NotbugsError for an unknown name, severity or table.
+    for images of about that size. Raises NotbugsError for an unknown name, severity or table, and for images of
+    other than one or three channels where brightness plays a part.
 
     >>> images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     >>> Corruption("fog", 2.5)(images, seed=0).shape
@@ -87,6 +91,10 @@ class Corruption(Shift):
 
     @torch.no_grad()
     def __call__(self, images: Images, *, seed: int = 0, indices: Sequence[int] | None = None) -> Images:
+        if self.name in OF_BRIGHTNESS and images.shape[1] not in (1, 3):
+            raise NotbugsError(
+                f"{self.name} needs grey or RGB images, these have {images.shape[1]} channels; leave it out"
+            )
         places = range(len(images)) if indices is None else indices
         given = parameters(self.name, self.severity, self.table or table_for(*images.shape[2:]))
         size = max(1, _VALUES_AT_ONCE // max(1, images[0].numel())) if len(images) else 1

@@ -46,11 +46,11 @@ def pixelate(images: Images, given: Parameters, draws: Draws) -> Images:
     (scale,) = given
     height, width = images.shape[2:]
     small = [max(1, int(side * scale)) for side in (height, width)]
-    shrunk = along_both((images * 255).round_(), box_axis(height, small[0]), box_axis(width, small[1]))
+    shrunk = along_both(images, box_axis(height, small[0]), box_axis(width, small[1]))
     rows, columns = (
         nearest(one, side, images.device) for one, side in zip(small, (height, width), strict=True)
     )
-    return shrunk.round_().div_(255).index_select(3, columns).index_select(2, rows)
+    return shrunk.mul_(255).round_().div_(255).index_select(3, columns).index_select(2, rows)
 
 
 def elastic_transform(images: Images, given: Parameters, draws: Draws) -> Images:

@@ -5,6 +5,7 @@ default.
 """
 
 import math
+from collections.abc import Sequence
 from functools import cache
 
 import torch
@@ -13,7 +14,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from notbugs.shifts.draws import Draws
-from notbugs.shifts.resizing import along_both, doubling_axis, halving_axis
 from notbugs.shifts.severity import Parameters
 from notbugs.tensors import Images
 
@@ -31,7 +31,7 @@ _FINE = ((17, 18, 24, 47), (18, 21, 26, 66), (24, 26, 56, 99), (47, 66, 99, 99))
 _CHROMA = (*((*row, 99, 99, 99, 99) for row in _FINE), *((99,) * 8 for _ in range(4)))
 """Quantisation at quality 50 (ITU-T T.81, annex K)."""
 
-_HALF = 0.5001
+_AWAY = 1 + 5e-5
 """Halves, which are frequent, are rounded away from 0, and a product of matrices is not exact."""
 
 _TO_YCC = (
@@ -49,52 +49,76 @@ def jpeg_compression(images: Images, given: Parameters, draws: Draws) -> Images:
     height, width = images.shape[2:]
     if images.shape[1] == 1:
         return _coded((images * 255).round_(), quality, _LUMA, 128).clamp_(0, 255).div_(255)
-    ycc = _mixed((images * 255).round_(), _TO_YCC).round_()
-    luma = _coded(ycc[:, :1], quality, _LUMA, 128).clamp_(0, 255)
-    # Sizes grow to whole 16 x 16 units by repeating the edge before colours are averaged.
-    tall, wide = (8 * -(-size // 16) for size in (height, width))
-    quarter = along_both(ycc[:, 1:], halving_axis(height, tall), halving_axis(width, wide))
+    to_ycc = torch.tensor(_TO_YCC, device=images.device).mul_(255)
+    ycc = torch.matmul(to_ycc, images.flatten(2)).round_().unflatten(2, (height, width))
+    luma = _coded(ycc[:, :1], quality, _LUMA, 128).clamp_(0, 255).squeeze(1)
+    quarter = _coded(_halved(ycc[:, 1:]), quality, _CHROMA, 0).clamp_(-128, 127)
+    chroma = _doubled(quarter[:, :, : (height + 1) // 2, : (width + 1) // 2])
+    blue, red = chroma[:, :, :height, :width].round_().unbind(1)
+    result = torch.empty_like(images)
+    for plane, (of_blue, of_red) in zip(result.unbind(1), _TO_RGB, strict=True):
+        torch.add(luma, blue if of_blue else red, alpha=of_blue or of_red, out=plane)
+        if of_blue and of_red:
+            plane.add_(red, alpha=of_red)
+    return result.round_().clamp_(0, 255).div_(255)
+
+
+def _halved(planes: Tensor) -> Tensor:
+    """Means of 2 x 2; sizes grow to whole 16 x 16 units before, by repeating the edge."""
+    height, width = planes.shape[2:]
+    if height % 16 or width % 16:
+        planes = functional.pad(planes, (0, -width % 16, 0, -height % 16), mode="replicate")
+    rows = planes[:, :, ::2] + planes[:, :, 1::2]
+    quarter = (rows[..., ::2] + rows[..., 1::2]).mul_(0.25)
     # A half is rounded down in one column, up in the next.
-    quarter = quarter.add_(torch.tensor([0.25, 0.5], device=images.device).repeat(wide // 2)).floor_()
-    kept = (height + 1) // 2, (width + 1) // 2
-    quarter = _coded(quarter, quality, _CHROMA, 0)[:, :, : kept[0], : kept[1]].clamp_(-128, 127)
-    chroma = along_both(quarter, doubling_axis(kept[0], height), doubling_axis(kept[1], width)).round_()
-    return _mixed(chroma, _TO_RGB).add_(luma).round_().clamp_(0, 255).div_(255)
+    up = torch.tensor([0.25, 0.5], device=planes.device).repeat(quarter.shape[3] // 2)
+    return quarter.add_(up).floor_()
 
 
-def _mixed(images: Images, matrix: tuple[tuple[float, ...], ...]) -> Tensor:
-    mixed = images.new_empty(len(images), len(matrix), *images.shape[2:])
-    first, *others = images.unbind(1)
-    for plane, (share, *shares) in zip(mixed.unbind(1), matrix, strict=True):
-        torch.mul(first, share, out=plane)
-        for other, its in zip(others, shares, strict=True):
-            plane.add_(other, alpha=its)
-    return mixed
+def _doubled(planes: Tensor) -> Tensor:
+    """Each value becomes two by two, a quarter of the way to its neighbours."""
+    count, channels, height, width = planes.shape
+    wide = planes.new_empty(count, channels, height, width, 2)
+    _towards_both_neighbours(planes, 3, wide.unbind(4))
+    result = planes.new_empty(count, channels, height, 2, 2 * width)
+    _towards_both_neighbours(wide.flatten(3), 2, result.unbind(3))
+    return result.flatten(2, 3)
 
 
-def _coded(plane: Tensor, quality: int, table: tuple[tuple[int, ...], ...], middle: int) -> Tensor:
+def _towards_both_neighbours(planes: Tensor, dim: int, out: Sequence[Tensor]) -> None:
+    """A quarter of the way to the value before, and to the one after; beyond the border lies the last value."""
+    last = planes.shape[dim] - 1
+    earlier, later = planes.narrow(dim, 0, last), planes.narrow(dim, 1, last)
+    towards_earlier, towards_later = out
+    torch.lerp(later, earlier, 0.25, out=towards_earlier.narrow(dim, 1, last))
+    torch.lerp(earlier, later, 0.25, out=towards_later.narrow(dim, 0, last))
+    towards_earlier.select(dim, 0).copy_(planes.select(dim, 0))
+    towards_later.select(dim, last).copy_(planes.select(dim, last))
+
+
+def _coded(planes: Tensor, quality: int, table: tuple[tuple[int, ...], ...], middle: int) -> Tensor:
     """Whole numbers around `middle`, through the cosine transform of 8 x 8 blocks, its quantisation, and back."""
-    count, channels, height, width = plane.shape
-    if height % 8 or width % 8:
-        plane = functional.pad(plane, (0, -width % 8, 0, -height % 8), mode="replicate")
-    tall, wide = plane.shape[2:]
-    forth, back = (matrix.to(plane) for matrix in _transforms(table, quality))
-    blocks = plane.reshape(-1, tall // 8, 8, wide // 8, 8).transpose(2, 3).reshape(-1, 64)
-    coefficients = (blocks - middle) @ forth
-    halves = torch.copysign(torch.tensor(_HALF, device=plane.device), coefficients)
-    decoded = coefficients.add_(halves).trunc_() @ back
-    decoded = decoded.add_(middle).round_().view(-1, tall // 8, wide // 8, 8, 8).transpose(2, 3)
-    return decoded.reshape(count, channels, tall, wide)[:, :, :height, :width]
+    count, channels, height, width = planes.shape
+    if height % 8 or width % 16:
+        planes = functional.pad(planes, (0, -width % 16, 0, -height % 8), mode="replicate")
+    tall, wide = planes.shape[2:]
+    down, across = (part.to(planes) for part in _transforms())
+    steps = _steps(table, quality).to(planes).repeat(1, wide // 8)
+    less = torch.zeros_like(steps)
+    less[0, ::8] = -8.0 * middle / steps[0, 0]  # the first coefficient is 8 times the mean
+    # Two buffers in turn: what a third one would hold does not fit in a core's cache.
+    one = torch.matmul(down, planes.reshape(-1, 8, wide))
+    two = torch.mm(one.view(-1, 16), across.T).view_as(one)
+    torch.addcmul(less, two, _AWAY / steps, out=two).round_().mul_(steps)
+    torch.mm(two.view(-1, 16), across, out=one.view(-1, 16))
+    decoded = torch.matmul(down.T, one, out=two)
+    return decoded.view(count, channels, tall, wide).add_(middle).round_()[:, :, :height, :width]
 
 
 @cache
-def _transforms(
-    table: tuple[tuple[int, ...], ...], quality: int
-) -> tuple[Float[Tensor, "64 64"], Float[Tensor, "64 64"]]:
-    """From 64 values to 64 coefficients in units of their steps, and back."""
-    both = torch.kron(_cosines(), _cosines())
-    steps = _steps(table, quality).flatten()
-    return (both / steps[:, None]).T.float().contiguous(), (both * steps[:, None]).float()
+def _transforms() -> tuple[Float[Tensor, "8 8"], Float[Tensor, "16 16"]]:
+    """The transform of a column of a block, and of the rows of two: products of larger matrices take longer."""
+    return _cosines().float(), torch.block_diag(_cosines(), _cosines()).float()
 
 
 @cache

@@ -111,23 +111,6 @@ def nearest(size: int, new: int, device: torch.device) -> Int64[Tensor, " new"]:
     )
 
 
-@cache
-def halving_axis(size: int, new: int) -> Axis:
-    """Means of pairs; beyond the border lies the last value."""
-    pairs = torch.arange(2 * new).clamp_(max=size - 1).view(new, 2)
-    return axis_of(torch.zeros(new, size).scatter_add_(1, pairs, torch.full((new, 2), 0.5)))
-
-
-@cache
-def doubling_axis(size: int, new: int) -> Axis:
-    """Each value becomes two, a quarter of the way to its neighbours; beyond the border lies the last value."""
-    at = torch.arange(new)
-    nearest = at // 2
-    other = (nearest + 2 * (at % 2) - 1).clamp_(0, size - 1)
-    matrix = torch.zeros(new, size).scatter_add_(1, nearest[:, None], torch.full((new, 1), 0.75))
-    return axis_of(matrix.scatter_add_(1, other[:, None], torch.full((new, 1), 0.25)))
-
-
 def framed(images: Images, width: int) -> Tensor:
     """With a frame so wide, which shows the mirror image, without the edge itself."""
     if width < min(images.shape[2:]):
@@ -160,11 +143,9 @@ __all__ = [
     "along_both",
     "axis_of",
     "box_axis",
-    "doubling_axis",
     "enlarged",
     "framed",
     "gaussian_axis",
-    "halving_axis",
     "nearest",
     "middle",
 ]
