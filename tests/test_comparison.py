@@ -66,7 +66,10 @@ def test_models_begin_alike(made):
     assert len({json.loads((one / "config.json").read_text())["seed"] for one in trained}) == 1
 
 
-@pytest.mark.parametrize("wrong", [{"models": {"a.b": SHORT}}, {"sources": {"third": "planted"}}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"models": {"a": SHORT, "a.b": SHORT}}, {"models": {"a/b": SHORT}}, {"sources": {"third": "planted"}}],
+)
 def test_a_comparison_that_cannot_be_is_refused(wrong):
     with pytest.raises(NotbugsError, match="small"):
         replace(SMALL, **wrong)

@@ -49,9 +49,16 @@ class Comparison:
     duration: str = ""
 
     def __post_init__(self) -> None:
-        if dotted := [name for name in self.models if "." in name]:
+        names = list(self.models)
+        unfit = [
+            one
+            for one in names
+            if set(one) & set("/\\:") or any(name.startswith(f"{one}.") for name in names)
+        ]
+        if unfit:
             raise NotbugsError(
-                f"{self.name}: a dot ends a model's name in its metrics; rename {', '.join(dotted)}"
+                f"{self.name}: a model's name begins those of its directory and metrics; "
+                f"rename {', '.join(unfit)}"
             )
         if unknown := set(self.sources) - set(self.models):
             raise NotbugsError(

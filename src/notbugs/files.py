@@ -1,7 +1,10 @@
 """Writing so that a file is either the old one or the new one, never half of it."""
 
 import os
+import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from notbugs.errors import NotbugsError
@@ -34,3 +37,27 @@ def make_directory(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise NotbugsError(f"cannot create {path}: {error.strerror}; choose another --out") from error
+
+
+@contextmanager
+def appearing(path: Path) -> Iterator[Path]:
+    """A directory to write in that becomes `path` at the end, or vanishes.
+
+    Raises NotbugsError if something is there already, or nothing can be written.
+    """
+    if path.is_symlink() or (path.exists() and not (path.is_dir() and not any(path.iterdir()))):
+        raise NotbugsError(f"{path} already exists and is not empty; name a new directory or remove it")
+    hidden = path.parent / f".{path.name}.{os.getpid()}.partial"
+    try:
+        hidden.mkdir(parents=True)
+    except OSError as error:
+        raise NotbugsError(f"{path} cannot be written ({error.strerror}); name another directory") from error
+    try:
+        yield hidden
+        os.replace(hidden, path)
+    except OSError as error:
+        raise NotbugsError(
+            f"{path} cannot be written ({error.strerror or error}); nothing was left there"
+        ) from error
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)

@@ -135,3 +135,37 @@ def test_the_doctor_looks_where_it_is_told(tmp_path: Path, notbugs: Callable) ->
     assert wrong.out.startswith("NO  disk")
     assert wrong.out.count("\n") == 1
     assert notbugs("doctor", "--device", "cuda:99").code == 2
+
+
+def test_a_corrupted_copy_is_written_once_and_seen(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, notbugs: Callable
+) -> None:
+    monkeypatch.chdir(photos)
+    asked = (
+        "--data",
+        "folder:photos",
+        "--corruptions",
+        "fog,contrast",
+        "--severities",
+        "1,5",
+        "--out",
+        "copy",
+    )
+    result = parsed(notbugs("corrupt", *asked, "--json"))
+    assert result["metrics"] == {"n": 20, "corruptions": 2, "severities": 2, "images": 80}
+    (run,) = Path("copy").iterdir()
+    assert run.name.startswith("photos-C-")
+    assert np.load(run / "fog.npy").shape == (40, 32, 32, 3)
+    assert np.load(run / "labels.npy").tolist() == 2 * load("folder:photos", split="test").labels.tolist()
+    page = (run / "report.html").read_text()
+    assert page.count("<img") == 6
+    assert "Contrast" in page
+    (run / "fog.npy").unlink()
+    times = {path: path.stat().st_mtime_ns for path in run.glob("*.npy")}
+    assert parsed(notbugs("corrupt", *asked, "--json", "--quiet")) == result
+    assert {path: path.stat().st_mtime_ns for path in times} == times
+    assert (run / "fog.npy").is_file()
+    for wrong, said in (("--corruptions", "fog,fogg"), ("--severities", "1,x"), ("--severities", "1,6")):
+        refused = notbugs("corrupt", "--data", "folder:photos", wrong, said, "--out", "nothing")
+        assert refused.code == 2
+    assert not Path("nothing").exists()

@@ -26,6 +26,7 @@ EVERY = [
     Augmentation(translate=3),
     Augmentation(cutout=4),
     Augmentation(noise=0.1),
+    Augmentation(noise=(0.0, 0.1)),
     Augmentation(flip=True, translate=2, cutout=3, noise=0.05),
 ]
 
@@ -91,9 +92,19 @@ def test_noise_has_the_standard_deviation_asked_for():
     assert out.std().item() == pytest.approx(0.05, rel=0.05)
 
 
+def test_noise_of_every_strength_between_two():
+    images = torch.full((400, 1, 32, 32), 0.5)
+    deviations = Augmentation(noise=(0.02, 0.08))(images, generator=draw()).std((1, 2, 3))
+    assert 0.018 < deviations.min() < 0.025
+    assert 0.075 < deviations.max() < 0.085
+    assert deviations.mean().item() == pytest.approx(0.05, abs=0.003)
+
+
 @pytest.mark.parametrize(
     "fields, message",
     [
+        ({"noise": (0.0, float("inf"))}, "noise must be 0 or more"),
+        ({"noise": (0.2, 0.1)}, "the lower first"),
         ({"translate": -1}, "translate must be 0 or more, got -1"),
         ({"noise": float("nan")}, "noise must be 0 or more, got nan"),
     ],

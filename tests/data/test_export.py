@@ -148,7 +148,7 @@ def test_nothing_is_overwritten(tmp_path):
 @pytest.mark.parametrize(
     "data, kind, message",
     [
-        (made(channels=2), "parquet", "PNG holds 1 or 3 channels, these images have 2; export to npz"),
+        (made(channels=2), "parquet", "PNG holds 1 or 3 channels, these images have 2"),
         (made(channels=2), "imagefolder", "PNG holds 1 or 3 channels"),
         (
             made(columns={"label": torch.zeros(7)}),

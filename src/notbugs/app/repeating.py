@@ -66,7 +66,11 @@ def reload_originals(run: Run, data_root: Path | None = None) -> LabeledImages |
         return None
     # An audit looks at the first images of a part, most often the test set. A stage of a study has a seed of its own;
     # the images were then drawn by the study's, 0 unless asked otherwise.
-    splits = ("test", "train", "all") if config.get("command") in ("audit", "comparison") else ("train",)
+    splits = (
+        ("test", "train", "all")
+        if config.get("command") in ("audit", "comparison", "corrupt")
+        else ("train",)
+    )
     for split, seed in product(splits, dict.fromkeys((config.get("seed", 0), 0))):
         try:
             found = load(source, split=split, root=data_root, seed=seed).part(config.get("n", sys.maxsize))

@@ -12,6 +12,7 @@ import jinja2
 
 from notbugs.app.audited import audited
 from notbugs.app.built import built_set
+from notbugs.app.corrupted import corrupted
 from notbugs.app.figures import Series, accuracy_bars, training_curves
 from notbugs.app.findings import disagreements, falls_short, findings, headline
 from notbugs.app.pictures import first_shard, strips
@@ -48,7 +49,7 @@ def write_report(run: Run, *, originals: LabeledImages | None = None, data_root:
     if originals is None or originals.digest != _digest_of_data(run):
         originals = (
             reload_originals(run, data_root)
-            if result["command"] in ("study", "build", "audit", "comparison")
+            if result["command"] in ("study", "build", "audit", "comparison", "corrupt")
             else None
         )
     page = _shared(run, result) | _PAGES.get(result["command"], _single)(run, result, originals)
@@ -112,7 +113,7 @@ def _study(run: Run, result: dict[str, Any], originals: LabeledImages | None) ->
     }
 
 
-_PAGES = {"study": _study, "audit": audited, "comparison": audited}
+_PAGES = {"study": _study, "audit": audited, "comparison": audited, "corrupt": corrupted}
 
 
 def _threats(builders: Mapping[str, Any]) -> dict[str, str]:
@@ -153,7 +154,9 @@ def _single(run: Run, result: dict[str, Any], originals: LabeledImages | None) -
         "has_originals": originals is not None,
         "curves": [("Training", *_curves(run, "train"))] if run.read_metrics() else [],
         "sets": [built_set(run, key=key)] if is_built else [],
-        "load": f"nb.load_model({quoted(run.model)})" if run.model.is_file() else "",
+        "load": f"import notbugs as nb\nmodel = nb.load_model({quoted(run.model)})"
+        if run.model.is_file()
+        else "",
     }
 
 

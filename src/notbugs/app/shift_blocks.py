@@ -88,7 +88,12 @@ def looks(strips: Sequence[Strip]) -> list[Pictures]:
 
 
 def one_image(
-    originals: LabeledImages | None, title: str, shifts: Mapping[str, str | Shift], *, note: str = ""
+    originals: LabeledImages | None,
+    title: str,
+    shifts: Mapping[str, str | Shift],
+    *,
+    note: str = "",
+    seed: int = 0,
 ) -> list[Strip]:
     """A colourful image under each of the shifts; what holds no frequency 0 at a variance that can be seen."""
     if originals is None:
@@ -102,7 +107,7 @@ def one_image(
         if isinstance(shift, Band) and shift.low > 0:
             shown.append(at_unit_variance(shift.keep(image)))
         else:
-            shown.append(shift(image, indices=[place]))
+            shown.append(shift(image, seed=seed, indices=[place]))
     return [strip(title, note, torch.cat(shown), ["as it is", *shifts])]
 
 

@@ -17,7 +17,8 @@ class Augmentation:
     `flip`: mirror left to right with probability 1/2. `translate`: shift by up to that many pixels each way
     (a random crop of the reflect-padded image). `cutout`: set one square of that side, wholly inside the
     image, to 0.5 (the mean of [0, 1]). `noise`: add Gaussian noise of that standard deviation (in units of
-    [0, 1]), then clamp to [0, 1]. A field at its default does nothing and draws nothing.
+    [0, 1]), or of one drawn uniformly between two for each image, then clamp to [0, 1]. A field at its
+    default does nothing and draws nothing.
 
     The input is never modified, its memory format is kept, and with every field off it is returned as it is.
     Draws are made on the generator's device: a CPU generator gives the same augmentation on every device.
@@ -34,13 +35,16 @@ class Augmentation:
     flip: bool = False
     translate: int = 0
     cutout: int = 0
-    noise: float = 0.0
+    noise: float | tuple[float, float] = 0.0
 
     def __post_init__(self) -> None:
         for name in ("translate", "cutout", "noise"):
             value = getattr(self, name)
-            if not 0 <= value < float("inf"):
-                raise NotbugsError(f"augmentation: {name} must be 0 or more, got {value}")
+            for one in value if isinstance(value, tuple) else (value,):
+                if not 0 <= one < float("inf"):
+                    raise NotbugsError(f"augmentation: {name} must be 0 or more, got {value}")
+        if isinstance(self.noise, tuple) and not self.noise[0] < self.noise[1]:
+            raise NotbugsError(f"augmentation: noise between two values, the lower first, got {self.noise}")
 
     def __call__(self, images: Images, *, generator: torch.Generator) -> Images:
         side = min(images.shape[-2:])
@@ -59,10 +63,7 @@ class Augmentation:
         if self.cutout:
             images = _with_square(images, side=self.cutout, generator=generator)
         if self.noise:
-            noise = torch.randn(
-                images.shape, generator=generator, device=generator.device, dtype=images.dtype
-            ).to(images.device)
-            images = torch.add(images, noise, alpha=self.noise).clamp_(0, 1)
+            images = _noisy(images, self.noise, generator)
         return images
 
 
@@ -115,3 +116,12 @@ def _with_square(images: Images, *, side: int, generator: torch.Generator) -> Im
     cols = torch.arange(width, device=device) - _integers(0, width - side, n, generator, device)
     inside = ((rows >= 0) & (rows < side))[:, None, :, None] & ((cols >= 0) & (cols < side))[:, None, None, :]
     return images.clone().masked_fill_(inside, 0.5)  # masked_fill() would lose the memory format
+
+
+def _noisy(images: Images, noise: float | tuple[float, float], generator: torch.Generator) -> Images:
+    drawn = torch.randn(images.shape, generator=generator, device=generator.device, dtype=images.dtype)
+    if isinstance(noise, tuple):
+        least, most = noise
+        share = torch.rand(len(images), 1, 1, 1, generator=generator, device=generator.device)
+        drawn, noise = drawn.mul_(least + (most - least) * share.to(drawn)), 1.0
+    return torch.add(images, drawn.to(images.device), alpha=noise).clamp_(0, 1)

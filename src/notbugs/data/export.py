@@ -1,12 +1,7 @@
 """A data set for others: Parquet in the Hugging Face layout, a folder of images, or .npz."""
 
-import io
 import json
-import os
 import re
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,17 +9,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from PIL import Image
 
 from notbugs.data.card import dataset_card
+from notbugs.data.eight_bit import AT_ONCE, class_folders, eight_bit, png
 from notbugs.data.labeled import LabeledImages, Origin
 from notbugs.data.parquet_schema import PIXELS
 from notbugs.errors import NotbugsError, unknown
-from notbugs.tensors import Images
+from notbugs.files import appearing
 
 Kind = Literal["parquet", "imagefolder", "npz"]
-
-_ROW_GROUP = 1000
 
 
 def export(data: LabeledImages, path: str | Path, kind: Kind, *, split: str = "train") -> Path:
@@ -52,57 +45,16 @@ def export(data: LabeledImages, path: str | Path, kind: Kind, *, split: str = "t
     if not re.fullmatch(r"\w+", split):
         raise NotbugsError(f"split {split!r} becomes a file name; use letters and digits, as in 'train'")
     data, path = data.to("cpu"), Path(path)
-    with _appearing(path) as directory:
+    with appearing(path) as directory:
         exact = writers[kind](data, directory, split)
         card = dataset_card(data, kind=kind, split=split, exact=exact)
         (directory / "README.md").write_text(card, encoding="utf-8")
     return path
 
 
-@contextmanager
-def _appearing(path: Path) -> Iterator[Path]:
-    """A directory to write in that becomes `path` at the end, or vanishes."""
-    if path.is_symlink() or (path.exists() and not (path.is_dir() and not any(path.iterdir()))):
-        raise NotbugsError(f"{path} already exists and is not empty; name a new directory or remove it")
-    hidden = path.parent / f".{path.name}.{os.getpid()}.partial"
-    try:
-        hidden.mkdir(parents=True)
-    except OSError as error:
-        raise NotbugsError(f"{path} cannot be written ({error.strerror}); name another directory") from error
-    try:
-        yield hidden
-        os.replace(hidden, path)
-    except OSError as error:
-        raise NotbugsError(
-            f"{path} cannot be written ({error.strerror or error}); nothing was left there"
-        ) from error
-    finally:
-        shutil.rmtree(hidden, ignore_errors=True)
-
-
-def _eight_bit(images: Images) -> tuple[np.ndarray, bool]:
-    """Images rounded to uint8, and whether that loses nothing."""
-    bytes_ = torch.empty(images.shape, dtype=torch.uint8)
-    exact = True
-    for part, out in zip(images.split(_ROW_GROUP), bytes_.split(_ROW_GROUP), strict=True):
-        out.copy_(part.mul(255).round_().clamp_(0, 255))
-        exact = exact and torch.equal(out.float().div_(255), part)
-    return bytes_.numpy(), exact
-
-
-def _png(pixels: np.ndarray) -> bytes:
-    channels = len(pixels)
-    if channels not in (1, 3):
-        raise NotbugsError(f"PNG holds 1 or 3 channels, these images have {channels}; export to npz")
-    picture = Image.fromarray(pixels[0] if channels == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0)))
-    stream = io.BytesIO()
-    picture.save(stream, format="PNG")
-    return stream.getvalue()
-
-
 def _write_parquet(data: LabeledImages, directory: Path, split: str) -> bool:
-    eight_bit, exact = _eight_bit(data.images)
-    exact = exact and eight_bit.shape[1] == 3  # what is not RGB would come back as RGB
+    bytes_, exact = eight_bit(data.images)
+    exact = exact and bytes_.shape[1] == 3  # what is not RGB would come back as RGB
     fields = [
         pa.field("img", pa.struct({"bytes": pa.binary(), "path": pa.string()})),
         pa.field("label", pa.int64()),
@@ -137,9 +89,9 @@ def _write_parquet(data: LabeledImages, directory: Path, split: str) -> bool:
     )
     (directory / "data").mkdir()
     with pq.ParquetWriter(directory / "data" / f"{split}-00000-of-00001.parquet", schema) as writer:
-        for start in range(0, len(data), _ROW_GROUP):
-            rows = slice(start, start + _ROW_GROUP)
-            images = [{"bytes": _png(pixels), "path": None} for pixels in eight_bit[rows]]
+        for start in range(0, len(data), AT_ONCE):
+            rows = slice(start, start + AT_ONCE)
+            images = [{"bytes": png(pixels), "path": None} for pixels in bytes_[rows]]
             arrays = [pa.array(images, fields[0].type), pa.array(data.labels[rows].numpy(), pa.int64())]
             if not exact:
                 arrays.append(
@@ -180,23 +132,12 @@ def _feature(kind: pa.DataType) -> dict[str, Any]:
 
 
 def _write_folder(data: LabeledImages, directory: Path, split: str) -> bool:
-    eight_bit, exact = _eight_bit(data.images)
-    folders = [directory / split / _folder_name(name) for name in data.class_names]
-    if len({str(folder).lower() for folder in folders}) < data.classes:
-        raise NotbugsError(
-            f"{data.origin.name}: class names that differ only in what a folder name cannot hold"
-        )
+    bytes_, exact = eight_bit(data.images)
+    folders = class_folders(directory / split, data.class_names)
     digits = max(6, len(str(len(data))))
-    for folder in folders:
-        folder.mkdir(parents=True)
-    for row, (pixels, label) in enumerate(zip(eight_bit, data.labels.tolist(), strict=True)):
-        (folders[label] / f"{row:0{digits}}.png").write_bytes(_png(pixels))
-    return exact and eight_bit.shape[1] == 3
-
-
-def _folder_name(name: str) -> str:
-    """The class name with what file systems refuse, or hide, replaced."""
-    return re.sub(r"^[._ ]|[\x00-\x1f/\\:*?\"<>|]|[. ]$", "-", name) or "-"
+    for row, (pixels, label) in enumerate(zip(bytes_, data.labels.tolist(), strict=True)):
+        (folders[label] / f"{row:0{digits}}.png").write_bytes(png(pixels))
+    return exact and bytes_.shape[1] == 3
 
 
 def _write_npz(data: LabeledImages, directory: Path, split: str) -> bool:

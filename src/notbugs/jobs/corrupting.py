@@ -1,0 +1,92 @@
+"""Writing a corrupted copy of a data set as a run directory, a corruption at a time."""
+
+import io
+from collections.abc import Sequence
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from notbugs.data.corrupted import Layout, write_corrupted
+from notbugs.data.labeled import LabeledImages
+from notbugs.errors import NotbugsError
+from notbugs.files import write_atomically
+from notbugs.jobs.job import Job
+from notbugs.runs import Run, open_run
+from notbugs.shifts import CORRUPTIONS, Corruption
+
+LABELS = "labels.npy"
+
+
+def corrupt_job(
+    job: Job,
+    name: str,
+    data: LabeledImages,
+    *,
+    corruptions: Sequence[str] = tuple(CORRUPTIONS),
+    severities: Sequence[float] = (1, 2, 3, 4, 5),
+    layout: Layout = "npy",
+) -> Run:
+    """`write_corrupted` for every corruption, into a run directory; what an earlier call wrote is kept.
+
+    With arrays comes `labels.npy`, as often repeated as there are severities. Raises as `write_corrupted` does, and
+    for names or severities that are given twice.
+    """
+    for what, given in (("corruption", corruptions), ("severity", severities)):
+        if len(set(given)) < len(given) or not given:
+            raise NotbugsError(f"give each {what} once, and at least one; got {', '.join(map(str, given))}")
+    for corruption, severity in product(corruptions, severities):
+        Corruption(corruption, float(severity))  # what there is not is said before anything is written
+    described: dict[str, Any] = {
+        "command": "corrupt",
+        "data": {"name": data.origin.name, "digest": data.digest},
+        "n": len(data),
+        "corruptions": list(corruptions),
+        "severities": [float(severity) for severity in severities],
+        "layout": layout,
+        "seed": job.seed,
+    }
+    run = open_run(job.root, name, described)
+    clock = run.clock()
+    for number, corruption in enumerate(corruptions):
+
+        def inside(done: int, total: int, note: str, number: int = number) -> None:
+            job.progress(100 * number + 100 * done // total, 100 * len(corruptions), note)
+
+        write_corrupted(
+            data,
+            run.path,
+            corruption,
+            severities=severities,
+            layout=layout,
+            seed=job.seed,
+            progress=inside,
+        )
+        clock.keep()
+    if layout == "npy" and not (run.path / LABELS).exists():
+        stream = io.BytesIO()
+        np.save(stream, np.tile(data.labels.cpu().numpy(), len(severities)), allow_pickle=False)
+        write_atomically(run.path / LABELS, stream.getvalue())
+    if not run.is_done:
+        images = len(data) * len(corruptions) * len(severities)
+        run.finish(
+            {
+                "command": "corrupt",
+                "config": described,
+                "metrics": {
+                    "n": len(data),
+                    "corruptions": len(corruptions),
+                    "severities": len(severities),
+                    "images": images,
+                },
+                "intervals": {},
+                "flags": [],
+                "class_names": list(data.class_names),
+                "seconds": clock.seconds,
+                "device": str(data.images.device),
+            }
+        )
+    return run
+
+
+__all__ = ["corrupt_job"]

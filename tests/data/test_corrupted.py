@@ -1,0 +1,68 @@
+"""A corrupted copy on disk: what other programs read is what `SOURCE@SHIFT` shows, to 8 bits."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from notbugs.data import load
+from notbugs.data.corrupted import write_corrupted
+from notbugs.data.shifted import under_shift
+from notbugs.errors import NotbugsError
+from notbugs.shifts import Corruption
+
+
+@pytest.fixture(scope="module")
+def data():
+    return load("digits", split="test").first(40)
+
+
+def test_an_array_holds_severity_after_severity(data, tmp_path):
+    path = write_corrupted(data, tmp_path, "fog", severities=(1, 3.5), seed=4)
+    assert path == tmp_path / "fog.npy"
+    found = torch.from_numpy(np.load(path, allow_pickle=False))
+    assert found.dtype == torch.uint8
+    assert found.shape == (80, 32, 32, 3)
+    for part, severity in zip(found.split(40), (1, 3.5), strict=True):
+        expected = under_shift(data, Corruption("fog", severity), seed=4).images
+        assert torch.equal(part.permute(0, 3, 1, 2), expected.mul(255).round().byte())
+
+
+def test_folders_are_read_back_as_classes(data, tmp_path):
+    path = write_corrupted(data, tmp_path, "contrast", severities=(2, 5), layout="imagefolder")
+    assert sorted(one.name for one in path.iterdir()) == ["2", "5"]
+    expected = under_shift(data, Corruption("contrast", 5)).images.mul(255).round().byte()
+    for row, label in enumerate(data.labels.tolist()):
+        pixels = np.asarray(Image.open(path / "5" / str(label) / f"{row:06}.png"))
+        assert np.array_equal(pixels, expected[row].permute(1, 2, 0).numpy())
+    found = load(f"folder:{path}/5", split="all")
+    assert found.labels.bincount().tolist() == data.labels.bincount().tolist()
+
+
+def test_what_is_there_stays(data, tmp_path):
+    (tmp_path / "fog.npy").write_bytes(b"mine")
+    write_corrupted(data, tmp_path, "fog")
+    assert (tmp_path / "fog.npy").read_bytes() == b"mine"
+
+
+def test_nothing_is_left_half_written(data, tmp_path):
+    def stop(done, total, note):
+        raise KeyboardInterrupt
+
+    for layout in ("npy", "imagefolder"):
+        with pytest.raises(KeyboardInterrupt):
+            write_corrupted(data, tmp_path, "fog", layout=layout, progress=stop)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        ({"corruption": "fogg"}, "did you mean 'fog'"),
+        ({"severities": (6,)}, "between 1 and 5"),
+    ],
+)
+def test_what_there_is_not_is_named(data, tmp_path, wrong, message):
+    with pytest.raises(NotbugsError, match=message):
+        write_corrupted(data, tmp_path, **({"corruption": "fog"} | wrong))
+    assert not list(tmp_path.iterdir())
