@@ -5,12 +5,14 @@ from dataclasses import replace
 
 import pytest
 import torch
+from app.html_reader import read
 
 from notbugs import recipes
 from notbugs.app.report import write_report
 from notbugs.comparison import Comparison, run_comparison
 from notbugs.data import load
 from notbugs.data.planted import planted
+from notbugs.data.shifted import under_shift
 from notbugs.data.tagged import tag_region, tagged
 from notbugs.errors import NotbugsError
 from notbugs.jobs import PLANS
@@ -35,7 +37,7 @@ SMALL = Comparison(
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     root, data = tmp_path_factory.mktemp("runs"), planted("train", count=200, spurious=True)
-    asked = {"data": dict.fromkeys(SMALL.models, data), "test": planted("test", count=80, spurious=True)}
+    asked = {"data": lambda model: data, "test": planted("test", count=80, spurious=True)}
     return run_comparison(SMALL, **asked, root=root, seed=0), asked
 
 
@@ -64,6 +66,30 @@ def test_models_begin_alike(made):
     run, _ = made
     trained = [next(run.path.glob(f"{name}-*")) for name in SMALL.models]
     assert len({json.loads((one / "config.json").read_text())["seed"] for one in trained}) == 1
+
+
+def test_what_filtered_images_teach_is_shown_beside_what_they_tell(tmp_path):
+    filtered = replace(
+        SMALL,
+        models=dict.fromkeys(("standard", "low 4", "high 12"), replace(SHORT, epochs=1)),
+        sources={"low 4": "planted-spurious@low:4", "high 12": "planted-spurious@high:12"},
+        plan=replace(PLAN, sections=("frequency",), vectors=0),
+    )
+    data = planted("train", count=100, spurious=True)
+    seen = {"standard": data, "low 4": under_shift(data, "low:4"), "high 12": under_shift(data, "high:12")}
+    test = planted("test", count=80, spurious=True)
+    run = run_comparison(filtered, seen.__getitem__, test, root=tmp_path, seed=0)
+    metrics = run.result["metrics"]
+    page = read(write_report(run, originals=test.part(50)).read_text())
+    assert "Trained and tested on the same frequencies" in page.text
+    assert "What was learned from some frequencies" in page.text
+    for model, key in (("high 12", "filter.high.12"), ("low 4", "filter.low.4")):
+        own, standard = (100 * metrics[f"{one}.{key}"] for one in (model, "standard"))
+        assert f"gets {standard:.1f}" in page.text
+        assert f"gets {own:.1f}" in page.text
+    # The curves by cut-off are of the model that saw whole images.
+    assert "Low-pass filtered" in page.text
+    assert page.text.count("Only patterns coarser than the cut-off are left") == 1
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Models that differ in one thing, trained by the same rule and audited side by side."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, final
@@ -71,7 +71,7 @@ class Comparison:
 
 def run_comparison(
     comparison: Comparison,
-    data: Mapping[str, LabeledImages],
+    data: Callable[[str], LabeledImages],
     test: LabeledImages,
     *,
     root: Path,
@@ -79,7 +79,8 @@ def run_comparison(
     precision: str = "auto",
     watch: Watch = lambda stage: silent,
 ) -> Run:
-    """Train, or find, every model, and audit them side by side; `data` are the training images of each by name.
+    """Train, or find, every model, and audit them side by side; `data` gives the training images of each by name,
+    and is asked when they are needed.
 
     All models begin with the same weights and see their images in the same order: what differs is what they are
     compared by. The result is that of the audit, its metrics named `<model>.<metric>`. Raises what training raises.
@@ -88,8 +89,8 @@ def run_comparison(
         "command": "comparison",
         # What is only said of a comparison does not make it another one.
         "comparison": replace(comparison, duration=""),
-        "training": {name: {"name": one.origin.name, "digest": one.digest} for name, one in data.items()},
-        "test": {"name": test.origin.name, "digest": test.digest},
+        "training": {name: _known_by(data(name)) for name in comparison.models},
+        "test": _known_by(test),
         # What the audit looks at, and its report shows.
         "data": {"name": test.origin.name, "digest": test.part(comparison.tested).digest},
         "n": min(comparison.tested, len(test)),
@@ -99,10 +100,10 @@ def run_comparison(
     run = open_run(root, comparison.name, described)
     subjects, seconds, part = [], 0.0, test.part(comparison.tested)
     for name, config in comparison.models.items():
-        own = derived_seed(seed, "comparison") % 2**31
+        own, images = derived_seed(seed, "comparison") % 2**31, data(name)
         job = Job(root=run.path, seed=own, precision=precision, progress=watch(f"train {name}"))
-        spec = model_spec(comparison.arch, data[name])
-        trained = train_job(job, name, spec, data[name], config, validation=part)
+        spec = model_spec(comparison.arch, images)
+        trained = train_job(job, name, spec, images, config, validation=part)
         seconds += trained.result["seconds"]
         subjects.append(Subject(model=trained_model(trained, test.images.device), named=name))
     job = Job(root=run.path, seed=seed, precision=precision)
@@ -128,6 +129,10 @@ def run_comparison(
         }
     )
     return run
+
+
+def _known_by(data: LabeledImages) -> dict[str, str]:
+    return {"name": data.origin.name, "digest": data.digest}
 
 
 def _renamed(key: str, names: Mapping[str, str]) -> str:

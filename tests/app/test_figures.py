@@ -23,7 +23,7 @@ STRANGE = ("<script>alert(1)</script>", "犬", "$x_1$ & 50 %", "a name that goes
 def curve(label, values, *, eps=(0, 0.25, 0.5, 1.0), n=400):
     found = [Proportion(round(n * value), n) for value in values]
     return Curve(
-        label=label, eps=eps, values=[one.value for one in found], intervals=[one.interval for one in found]
+        label=label, at=eps, values=[one.value for one in found], intervals=[one.interval for one in found]
     )
 
 

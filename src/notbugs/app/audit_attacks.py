@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from notbugs.app.audit_bars import SHOWN, class_bars, felled_bars
 from notbugs.app.audit_curves import Curve, distance_curves, robust_accuracy_curves
-from notbugs.app.audited_models import COMPARES, Page, lead
+from notbugs.app.audited_models import COMPARES, Page, titled, whose
 from notbugs.app.blocks import Block, Entry, Figure, Grid, Pictures, Section, measured
 from notbugs.app.figures import Series
 from notbugs.app.pictures import adversarial_strips
@@ -26,7 +26,7 @@ def attack_section(page: Page) -> Section:
     budget, told = budget_text(str(first.threat)), []
     blocks: list[Block] = []
     for label, one in found.items():
-        told += [f"{label}: {sentence}" if len(found) > 1 else sentence for sentence in _findings(one)]
+        told += [f"{whose(label, found)}{sentence}" for sentence in _findings(one)]
     names = list(found)
     for label in names[1:]:
         gain = found[label].robust_accuracy - first.robust_accuracy
@@ -53,8 +53,7 @@ def attack_section(page: Page) -> Section:
     for label, one in found.items():
         shown = adversarial_strips(one.found, page.originals, one.threat)
         if shown:
-            named = f"Adversarial images of {label}" if len(found) > 1 else "Adversarial images"
-            blocks.append(Pictures(title=named, strips=shown))
+            blocks.append(Pictures(title=titled("Adversarial images", label, found), strips=shown))
     intro = (
         f"Accuracy on {len(first.found)} images, and what is left of it when each may be changed within {budget}. "
         "Every success was verified in float32: inside the ball, inside the box, misclassified."
@@ -63,7 +62,6 @@ def attack_section(page: Page) -> Section:
         key="adversarial",
         title="Under attack",
         intro=intro,
-        lead=lead(models, told),
         findings=told,
         blocks=blocks,
     )
@@ -137,12 +135,11 @@ def _figures(found: dict[str, AdversarialAudit]) -> list[Figure]:
             ),
         ]
     for number, (label, one) in enumerate(found.items()):
-        of_it = f", {label}" if len(found) > 1 else ""
         wrong = len(one.found) - one.clean.count
         pairs = list(zip(one.attacks, one.felled, strict=True))
         shown.append(
             Figure(
-                title=f"What became of the images{of_it}",
+                title=titled("What became of the images", label, found),
                 caption="In this order, each on what those before it left standing. A search for the nearest "
                 "adversarial image looks around the fallen as well, for their distance; here it counts for what "
                 "still stood.",
@@ -153,7 +150,7 @@ def _figures(found: dict[str, AdversarialAudit]) -> list[Figure]:
             few = f"The {SHOWN} least robust of {len(one.by_class)}. " if len(one.by_class) > SHOWN else ""
             shown.append(
                 Figure(
-                    title=f"Class by class{of_it}",
+                    title=titled("Class by class", label, found),
                     caption=f"{few}Whiskers: 95 % intervals.",
                     drawing=class_bars(list(one.by_class), _by_class(one), name=f"classes-{number}"),
                 )
@@ -170,7 +167,7 @@ def _curve(label: str, found: AdversarialAudit) -> Curve:
     values = [found.accuracy_at(budget) for budget in budgets]
     return Curve(
         label=label,
-        eps=budgets,
+        at=budgets,
         values=[one.value for one in values],
         intervals=[one.interval for one in values],
     )

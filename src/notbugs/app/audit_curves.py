@@ -24,10 +24,10 @@ _MARKERS, _DASHES = "os^", ("-", (0, (5, 2)), (0, (1, 1.5)))
 @final
 @dataclass(frozen=True, kw_only=True)
 class Curve:
-    """Accuracies at some eps, with their 95 % intervals: eps in pixel units, accuracies as fractions."""
+    """Accuracies, as fractions with their 95 % intervals, by another number: eps in pixel units, say."""
 
     label: str
-    eps: Sequence[float]
+    at: Sequence[float]
     values: Sequence[float]
     intervals: Sequence[tuple[float, float]]
 
@@ -37,7 +37,7 @@ def robust_accuracy_curves(curves: Sequence[Curve], *, audited: Threat, name: st
 
     Raises NotbugsError without a curve.
 
-    >>> curve = Curve(label="standard", eps=(0, 0.5), values=(0.9, 0.1), intervals=((0.8, 0.95), (0.05, 0.2)))
+    >>> curve = Curve(label="standard", at=(0, 0.5), values=(0.9, 0.1), intervals=((0.8, 0.95), (0.05, 0.2)))
     >>> robust_accuracy_curves([curve], audited=L2(0.5), name="curves").alt
     'Accuracy in percent by L2 ε; audited: L2 ε = 0.5. standard: 90.0 at 0, 10.0 at 0.5.'
     """
@@ -49,7 +49,7 @@ def robust_accuracy_curves(curves: Sequence[Curve], *, audited: Threat, name: st
         with styled():
             figure, axes = new_figure(*_size(narrow, len(curves)))
             for number, curve in enumerate(curves):
-                places, style = [scale * eps for eps in curve.eps], _line_style(number)
+                places, style = [scale * eps for eps in curve.at], _line_style(number)
                 low, high = ([100 * one[end] for one in curve.intervals] for end in (0, 1))
                 axes.fill_between(places, low, high, color=style["color"], alpha=0.18, linewidth=0)
                 axes.plot(
@@ -59,7 +59,7 @@ def robust_accuracy_curves(curves: Sequence[Curve], *, audited: Threat, name: st
                     markersize=5,
                     **style,
                 )
-            ends = [scale * eps for curve in curves for eps in curve.eps]
+            ends = [scale * eps for curve in curves for eps in curve.at]
             _line_axes(axes, max([*ends, scale * _finite(audited.eps)]), f"ε: {unit}", "accuracy, %")
             _mark_audited(axes, audited, scale, [_at(curve, audited.eps) for curve in curves], rising=False)
             _legend(axes, narrow)
@@ -117,11 +117,11 @@ def distance_curves(distances: Mapping[str, Sequence[float]], *, audited: Threat
 
 
 def accuracy_curves(curves: Sequence[Curve], *, xlabel: str, chance: float, name: str) -> Drawing:
-    """Accuracy against any other number (`Curve.eps`), a line with its 95 % band for each model; dotted: chance.
+    """Accuracy against any other number (`Curve.at`), a line with its 95 % band for each model; dotted: chance.
 
     Raises NotbugsError without a curve.
 
-    >>> curve = Curve(label="standard", eps=(2, 8), values=(0.3, 0.9), intervals=((0.2, 0.4), (0.8, 0.95)))
+    >>> curve = Curve(label="standard", at=(2, 8), values=(0.3, 0.9), intervals=((0.2, 0.4), (0.8, 0.95)))
     >>> accuracy_curves([curve], xlabel="cut-off", chance=0.1, name="low").alt
     'Accuracy in percent by cut-off. standard: 30.0 at 2, 90.0 at 8.'
     """
@@ -134,10 +134,10 @@ def accuracy_curves(curves: Sequence[Curve], *, xlabel: str, chance: float, name
             for number, curve in enumerate(curves):
                 style = _line_style(number)
                 low, high = ([100 * one[end] for one in curve.intervals] for end in (0, 1))
-                axes.fill_between(curve.eps, low, high, color=style["color"], alpha=0.18, linewidth=0)
+                axes.fill_between(curve.at, low, high, color=style["color"], alpha=0.18, linewidth=0)
                 shares = [100 * value for value in curve.values]
-                axes.plot(curve.eps, shares, label=shortened(curve.label), markersize=5, **style)
-            _line_axes(axes, max(at for curve in curves for at in curve.eps), xlabel, "accuracy, %")
+                axes.plot(curve.at, shares, label=shortened(curve.label), markersize=5, **style)
+            _line_axes(axes, max(at for curve in curves for at in curve.at), xlabel, "accuracy, %")
             axes.axhline(100 * chance, color=MUTED, linewidth=0.9, linestyle=(0, (2, 3)))
             _legend(axes, narrow)
             return as_svg(figure, f"{name}-narrow" if narrow else name)
@@ -147,7 +147,7 @@ def accuracy_curves(curves: Sequence[Curve], *, xlabel: str, chance: float, name
 
 
 def _told(curve: Curve, scale: float) -> str:
-    pairs = zip(curve.eps, curve.values, strict=True)
+    pairs = zip(curve.at, curve.values, strict=True)
     return ", ".join(f"{percent(value)} at {scale * at:.3g}" for at, value in pairs)
 
 
@@ -199,7 +199,7 @@ def _line_axes(axes: Axes, right: float, xlabel: str, ylabel: str) -> None:
 
 def _at(curve: Curve, eps: float) -> float | None:
     """The curve's value at `eps`, if it was measured there."""
-    near = [v for e, v in zip(curve.eps, curve.values, strict=True) if math.isclose(e, eps, rel_tol=1e-6)]
+    near = [v for e, v in zip(curve.at, curve.values, strict=True) if math.isclose(e, eps, rel_tol=1e-6)]
     return near[0] if near else None
 
 

@@ -1,17 +1,17 @@
 """The sections of an audit's report about where a model looks: frequencies, regions, saliency."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
+from notbugs.app.audit_filters import learned_blocks, learned_said
 from notbugs.app.audit_maps import map_panels
 from notbugs.app.audit_shifts import frequency_figures
-from notbugs.app.audited_models import Page, lead
+from notbugs.app.audited_models import Page, titled, whose
 from notbugs.app.blocks import Block, Figure, Grid, Pictures, Section
 from notbugs.app.pictures import Strip, of_every_class, strip
 from notbugs.app.rows import percent
-from notbugs.app.svg import Drawing
 from notbugs.audits import HeatMap, RegionMap
 from notbugs.jobs import read_heat_map, read_regions, read_saliency
 from notbugs.shifts import mirrored
@@ -31,60 +31,58 @@ def frequency_section(page: Page) -> Section:
             rings = one.by_radius()
             worst = max(rings, key=lambda ring: rings[ring])
             told.append(
-                f"{f'{label}: ' if len(found) > 1 else ''}waves of {worst} cycles per image hurt most, "
+                f"{whose(label, found)}waves of {worst} cycles per image hurt most, "
                 f"{percent(rings[worst])} % errors at L2 length {one.norm:.3g} a channel."
             )
         (left, right), (top, bottom) = _cells(first, 1), _cells(first, 0)
-        ends = (left, right, bottom, top)
         blocks += [
-            _maps(
-                "Fourier heat map",
-                f"Errors in percent when a single Fourier basis vector of L2 length {first.norm:.3g} is added to "
-                f"each channel (Yin et al. 2019); n = {first.n} images a vector. The middle is frequency 0.",
-                [(label, one.map()) for label, (one, _) in found.items()],
-                ends,
-                ("cycles across", "cycles down"),
-                "errors, %",
-                "heat",
-                " ".join(
-                    f"{label}: "
-                    + ", ".join(f"{percent(error)} at {ring}" for ring, error in one.by_radius().items())
-                    + "."
-                    for label, (one, _) in found.items()
+            Figure(
+                title="Fourier heat map",
+                caption=f"Errors in percent when a single Fourier basis vector of L2 length {first.norm:.3g} is "
+                f"added to each channel (Yin et al. 2019); n = {first.n} images a vector. The middle is frequency 0.",
+                drawing=map_panels(
+                    [(label, one.map()) for label, (one, _) in found.items()],
+                    extent=(left, right, bottom, top),
+                    labels=("cycles across", "cycles down"),
+                    unit="errors, %",
+                    told=" ".join(f"{label}: {_told(one.by_radius())}." for label, (one, _) in found.items()),
+                    name="heat",
                 ),
             )
         ]
         whole = [(label, sensitivity / sensitivity.max()) for label, (_, sensitivity) in found.items()]
         height, width = first.image_size
         blocks.append(
-            _maps(
-                "The same to first order",
-                "How much the margin changes along each basis vector, in percent of each model's largest: the "
-                "unitary Fourier transform of its input gradient, one backward pass an image.",
-                whole,
-                # Frequencies run from -(size // 2) up, a cell each.
-                (
-                    -(width // 2) - 0.5,
-                    width - width // 2 - 0.5,
-                    height - height // 2 - 0.5,
-                    -(height // 2) - 0.5,
+            Figure(
+                title="The same to first order",
+                caption="How much the margin changes along each basis vector, in percent of each model's largest: "
+                "the unitary Fourier transform of its input gradient, one backward pass an image.",
+                drawing=map_panels(
+                    whole,
+                    # Frequencies run from -(size // 2) up, a cell each.
+                    extent=(
+                        -(width // 2) - 0.5,
+                        width - width // 2 - 0.5,
+                        height - height // 2 - 0.5,
+                        -(height // 2) - 0.5,
+                    ),
+                    labels=("cycles across", "cycles down"),
+                    unit="of the largest, %",
+                    told=" ".join(f"{label}: largest at {_place(values)}." for label, values in whole),
+                    name="sensitivity",
                 ),
-                ("cycles across", "cycles down"),
-                "of the largest, %",
-                "sensitivity",
-                " ".join(f"{label}: largest at {_place(values)}." for label, values in whole),
             )
         )
     intro = (
         "Which frequencies carry the answer, and which upset it. Low frequencies are coarse patterns, high ones "
         "fine; bands are radial."
     )
-    blocks += frequency_figures(page)
+    told += learned_said(page)
+    blocks += [*learned_blocks(page), *frequency_figures(page)]
     return Section(
         key="frequency",
         title="Frequencies",
         intro=intro,
-        lead=lead(models, told),
         findings=told,
         blocks=blocks,
     )
@@ -94,25 +92,26 @@ def region_section(page: Page) -> Section:
     """Where answers go with a window's content."""
     models = page.having("regions")
     found = {model.label: read_regions(model.stages["regions"]) for model in models}
-    told = [f"{f'{label}: ' if len(found) > 1 else ''}{_region_said(one)}" for label, one in found.items()]
+    told = [f"{whose(label, found)}{_region_said(one)}" for label, one in found.items()]
     first = next(iter(found.values()))
-    ends = (-0.5, len(first.left) - 0.5, len(first.top) - 0.5, -0.5)
     shares = [(label, one.follows.double() / max(1, one.n)) for label, one in found.items()]
-    figure = _maps(
-        "Answers that go with a region",
-        f"Percent of the answers that become the other image's when a window of {first.size[0]} by "
+    figure = Figure(
+        title="Answers that go with a region",
+        caption=f"Percent of the answers that become the other image's when a window of {first.size[0]} by "
         f"{first.size[1]} pixels is taken from there, window by window; n = {first.n} pairs of images that the model "
         "answers differently.",
-        shares,
-        ends,
-        ("window, left to right", "window, top to bottom"),
-        "follow, %",
-        "regions",
-        " ".join(
-            f"{label}: most at {one.described()}, {percent(one.strongest_share.value)}."
-            for label, one in found.items()
+        drawing=map_panels(
+            shares,
+            extent=(-0.5, len(first.left) - 0.5, len(first.top) - 0.5, -0.5),
+            labels=("window, left to right", "window, top to bottom"),
+            unit="follow, %",
+            told=" ".join(
+                f"{label}: most at {one.described()}, {percent(one.strongest_share.value)}."
+                for label, one in found.items()
+            ),
+            name="regions",
+            highest=max(0.1, *(float(values.max()) for _, values in shares)),
         ),
-        highest=max(0.1, *(float(values.max()) for _, values in shares)),
     )
     intro = (
         "A tag, a watermark, a ruler: what stands in one place and decides the class shows when it is moved."
@@ -121,7 +120,6 @@ def region_section(page: Page) -> Section:
         key="regions",
         title="Regions that decide",
         intro=intro,
-        lead=lead(models, told),
         findings=told,
         blocks=[figure],
     )
@@ -194,38 +192,13 @@ def _saliency_strips(page: Page) -> list[Strip]:
         for method, title in METHODS.items():
             chosen = maps[method][rows]
             bright = chosen / chosen.flatten(1).quantile(0.99, dim=1).clamp_min(1e-30)[:, None, None]
-            whose = f"{title}, {model.label}" if len(models) > 1 else title
-            shown.append(strip(whose, "", bright.clamp(0, 1)[:, None], [""] * len(rows)))
+            heading = titled(title, model.label, models)
+            shown.append(strip(heading, "", bright.clamp(0, 1)[:, None], [""] * len(rows)))
     return shown
 
 
-def _maps(
-    title: str,
-    caption: str,
-    maps: Sequence[tuple[str, Tensor]],
-    extent: tuple[float, float, float, float],
-    labels: tuple[str, str],
-    unit: str,
-    name: str,
-    told: str,
-    highest: float = 1.0,
-) -> Figure:
-    def draw(narrow: bool) -> str:
-        return map_panels(
-            maps,
-            extent=extent,
-            labels=labels,
-            highest=highest,
-            unit=unit,
-            narrow=narrow,
-            name=f"{name}-narrow" if narrow else name,
-        )
-
-    return Figure(
-        title=title,
-        caption=caption,
-        drawing=Drawing(wide=draw(False), narrow=draw(True), alt=f"Map in percent. {told}"),
-    )
+def _told(rings: Mapping[int, float]) -> str:
+    return ", ".join(f"{percent(error)} at {ring}" for ring, error in rings.items())
 
 
 def _cells(found: HeatMap, axis: int) -> tuple[float, float]:

@@ -1,9 +1,9 @@
 """The section of an audit's report about families of features, taken away and left alone."""
 
-from notbugs.app.audited_models import Page, lead
+from notbugs.app.audited_models import Page, whose
 from notbugs.app.blocks import Block, Figure, Grid, Section
 from notbugs.app.rows import percent
-from notbugs.app.shift_blocks import bars, heads, looks, one_image, whose
+from notbugs.app.shift_blocks import bars, heads, looks, one_image
 from notbugs.audits.reliance import families
 from notbugs.jobs import shift_groups
 
@@ -18,7 +18,7 @@ def reliance_section(page: Page) -> Section:
         lost = {name: clean - model.value("reliance", f"{name}.without") for name in groups}
         most = max(lost, key=lambda name: lost[name])
         told.append(
-            f"{whose(model, models)}it loses most without {most}: {percent(clean)} % become "
+            f"{whose(model.label, models)}it loses most without {most}: {percent(clean)} % become "
             f"{percent(clean - lost[most])} %."
         )
     grid = Grid(
@@ -67,7 +67,6 @@ def reliance_section(page: Page) -> Section:
         key="reliance",
         title="What it relies on",
         intro=intro,
-        lead=lead(models, told),
         findings=told,
         blocks=blocks,
     )

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from notbugs.app.audit_curves import Curve, accuracy_curves
-from notbugs.app.audited_models import COMPARES, Audited, Page, lead
+from notbugs.app.audit_filters import untouched
+from notbugs.app.audited_models import COMPARES, Audited, Page, whose
 from notbugs.app.blocks import Block, Figure, Grid, Section
 from notbugs.app.rows import percent
-from notbugs.app.shift_blocks import against_the_first, bars, heads, human, looks, one_image, whose
+from notbugs.app.shift_blocks import against_the_first, bars, heads, human, looks, one_image
 from notbugs.jobs import shift_groups
 
 KINDS = {
@@ -27,7 +28,7 @@ def corruption_section(page: Page) -> Section:
     for model in models:
         worst = min(groups, key=lambda name: model.value("corruption", f"{name}.mean"))
         told.append(
-            f"{whose(model, models)}{percent(model.value('corruption', 'mean'))} % under the {len(groups)} "
+            f"{whose(model.label, models)}{percent(model.value('corruption', 'mean'))} % under the {len(groups)} "
             f"corruptions on average; least under {human(worst)}, "
             f"{percent(model.value('corruption', f'{worst}.mean'))} %."
         )
@@ -71,7 +72,6 @@ def corruption_section(page: Page) -> Section:
         key="corruption",
         title="Corruptions",
         intro=intro,
-        lead=lead(models, told),
         findings=told,
         blocks=blocks,
     )
@@ -79,9 +79,9 @@ def corruption_section(page: Page) -> Section:
 
 def frequency_figures(page: Page) -> list[Block]:
     """Accuracy by the cut-off of filters and of noise."""
-    models = page.having("frequency")
-    if not models:
+    if not page.having("frequency"):
         return []
+    models = untouched(page)
     groups = shift_groups(models[0].stages["frequency"])
     shown: list[Block] = []
     for group, (title, what) in KINDS.items():
@@ -89,7 +89,7 @@ def frequency_figures(page: Page) -> list[Block]:
         curves = [
             Curve(
                 label=model.label,
-                eps=[float(cut) for cut in cuts],
+                at=[float(cut) for cut in cuts],
                 values=[model.value("frequency", f"{group}.{cut}") for cut in cuts],
                 intervals=[model.interval("frequency", f"{group}.{cut}") for cut in cuts],
             )

@@ -1,13 +1,15 @@
 """What the sections of an audit's report are made from: the audited models, and the runs of each."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
 from notbugs.app.blocks import Entry, measured
 from notbugs.data.labeled import LabeledImages
+from notbugs.data.shifted import split_source
 from notbugs.runs import Run
+from notbugs.shifts import Shift
 
 
 @final
@@ -18,6 +20,7 @@ class Audited:
     label: str
     stages: Mapping[str, Run]
     results: Mapping[str, dict[str, Any]]
+    trained_under: Shift | None = None  # what its training images were put under, where that is known
 
     def entry(self, section: str, key: str) -> Entry:
         result = self.results[section]
@@ -47,19 +50,35 @@ class Page:
 def audited_models(run: Run, result: Mapping[str, Any]) -> tuple[Audited, ...]:
     """The models of an audit, under names as short as tell them apart."""
     names = [one["named"] for one in result["config"]["models"]]
+    sources = result["config"].get("comparison", {}).get("sources", {})
     found = []
-    for label, stages in zip(short_names(names), result["stages"], strict=True):
+    for name, label, stages in zip(names, short_names(names), result["stages"], strict=True):
         runs = {section: Run(run.path / path) for section, path in stages.items()}
         found.append(
-            Audited(label=label, stages=runs, results={section: one.result for section, one in runs.items()})
+            Audited(
+                label=label,
+                stages=runs,
+                results={section: one.result for section, one in runs.items()},
+                trained_under=split_source(sources.get(name, ""))[1],
+            )
         )
     return tuple(found)
 
 
-def lead(models: tuple[Audited, ...], told: list[str]) -> str:
+def lead(findings: Sequence[str], *, models: int) -> str:
     """What the head of the page says of a section: of one model what was found first, of several how they differ."""
-    said = told if len(models) == 1 else [sentence for sentence in told if sentence.startswith(COMPARES)]
+    said = findings if models == 1 else [sentence for sentence in findings if sentence.startswith(COMPARES)]
     return said[0] if said else ""
+
+
+def whose(label: str, models: Sized) -> str:
+    """How a sentence about one of the models begins; a single one goes without saying."""
+    return f"{label}: " if len(models) > 1 else ""
+
+
+def titled(title: str, label: str, models: Sized) -> str:
+    """A title about one of the models; a single one goes without saying."""
+    return f"{title}, {label}" if len(models) > 1 else title
 
 
 COMPARES = "Against "
@@ -80,4 +99,4 @@ def short_names(names: list[str]) -> list[str]:
     return names
 
 
-__all__ = ["COMPARES", "Audited", "Page", "audited_models", "lead", "short_names"]
+__all__ = ["COMPARES", "Audited", "Page", "audited_models", "lead", "short_names", "titled", "whose"]

@@ -55,12 +55,11 @@ class Figure:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Pictures:
-    """Strips of images under a heading, folded away unless `open`."""
+    """Strips of images under a heading."""
 
     kind: ClassVar[str] = "strips"
     title: str
     strips: Sequence[Strip]
-    open: bool = True
 
 
 Block = Grid | Figure | Pictures
@@ -76,7 +75,6 @@ class Section:
     intro: str
     findings: Sequence[str]
     blocks: Sequence[Block]
-    lead: str = ""  # what the head of the page says of it
 
 
 __all__ = ["Block", "Entry", "Grid", "Figure", "Pictures", "Section", "measured"]

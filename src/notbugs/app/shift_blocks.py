@@ -47,10 +47,6 @@ def heads(models: Sequence[Audited], what: str) -> list[str]:
     return [f"{model.label}, {what}" if len(models) > 1 else what.capitalize() for model in models]
 
 
-def whose(model: Audited, models: Sequence[Audited]) -> str:
-    return f"{model.label}: " if len(models) > 1 else ""
-
-
 def human(name: str) -> str:
     return name.replace("_", " ").replace("jpeg", "JPEG")
 
@@ -111,4 +107,4 @@ def one_image(
     return [strip(title, note, torch.cat(shown), ["as it is", *shifts])]
 
 
-__all__ = ["against_the_first", "bars", "heads", "human", "looks", "one_image", "whose"]
+__all__ = ["against_the_first", "bars", "heads", "human", "looks", "one_image"]

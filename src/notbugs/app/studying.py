@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 @app.command
 def study(
-    name: Annotated[str, Parameter(help="planted, digits, dog-vs-cat, cifar10; spectrum, critic.")] = "",
+    name: Annotated[
+        str, Parameter(help="planted, digits, dog-vs-cat, cifar10; spectrum, filtered, critic.")
+    ] = "",
     /,
     *,
     data: Annotated[
@@ -76,23 +78,25 @@ def _compare(name: str, data: str, data_root: Path | None, arch: str, common: Co
     from notbugs.app.progress import watching
     from notbugs.app.report import write_report
     from notbugs.comparison import run_comparison
+    from notbugs.data.shifted import split_source, under_shift
 
     if name == "critic" and data not in ("", "planted-spurious"):
         name = "critic-tagged"
-    chosen = recipes.COMPARISONS[name]()
-    if data and name == "critic-tagged":
-        chosen = replace(chosen, source=f"tagged:{data}", sources={"untagged": data}, duration="")
-    elif data and data != chosen.source:
-        chosen = replace(chosen, source=data, duration="")
-    if arch and arch != chosen.arch:
-        chosen = replace(chosen, arch=arch, duration="")
-    needed = dict.fromkeys(chosen.source_of(model) for model in chosen.models)
-    loaded = {source: load_images(source, data_root, common) for source in needed}
-    images = {model: loaded[chosen.source_of(model)] for model in chosen.models}
+    recipe = recipes.COMPARISONS[name]()
+    chosen = recipes.COMPARISONS[name](data) if data else recipe
+    chosen = replace(chosen, arch=arch or chosen.arch)
+    if (chosen.source, chosen.arch) != (recipe.source, recipe.arch):
+        chosen = replace(chosen, duration="")
+    whole = cache(partial(load_images, root=data_root, common=common))
+
+    def images(model: str) -> "LabeledImages":
+        source, shift = split_source(chosen.source_of(model))
+        return under_shift(whole(source), shift, seed=common.seed) if shift else whole(source)
+
     test = load_images(chosen.source, data_root, common, split="test")
     if not common.quiet:
         time = f"; takes {chosen.duration}" if chosen.duration else ""
-        say(f"{chosen.name}: {', '.join(chosen.models)}; {loaded[chosen.source]}, {chosen.arch}{time}")
+        say(f"{chosen.name}: {', '.join(chosen.models)}; {whole(chosen.source)}, {chosen.arch}{time}")
     with watching(quiet=common.quiet) as watch:
         run = run_comparison(
             chosen, images, test, root=common.out, seed=common.seed, precision=common.precision, watch=watch

@@ -1,36 +1,15 @@
-"""Complete named studies, each with its command, its duration and the numbers to expect."""
+"""Complete decompositions of a data set, each with its command, its duration and the numbers to expect."""
 
 from collections.abc import Callable
 from dataclasses import replace
 
 from notbugs.attacks import PGD
-from notbugs.comparison import Comparison
 from notbugs.data.augment import Augmentation
 from notbugs.features import Builder, MatchEmbeddings, PushToTarget
-from notbugs.jobs import PLANS
+from notbugs.recipes.hyperparameters import FAST, PAPER, targeted_attack, training_attack
 from notbugs.study import Study
-from notbugs.threats import L2, Region, Restricted, Threat
+from notbugs.threats import L2
 from notbugs.training import TrainConfig
-
-FAST = TrainConfig(epochs=14, lr=0.2, augment=Augmentation(flip=True, translate=4))
-"""A short one-cycle training for 32-pixel photographs, of any network of the zoo."""
-
-PAPER = TrainConfig(
-    epochs=150, lr=0.1, batch_size=128, schedule="step", augment=Augmentation(flip=True, translate=4)
-)
-"""Ilyas et al. 2019, table 3 and appendix C.3 (their colour jitter and 2 degree rotation left out)."""
-
-
-def training_attack(threat: Threat, *, steps: int, step_size: float) -> PGD:
-    """The adversary of adversarial training: from the image itself, all steps, the last iterate."""
-    return PGD(threat=threat, steps=steps, step_size=step_size, random_start=False, keep="last")
-
-
-def targeted_attack(threat: Threat, *, steps: int, step_size: float) -> PGD:
-    """The adversary that builds D_rand and D_det: from the image itself, all steps toward the target."""
-    return PGD(
-        threat=threat, steps=steps, step_size=step_size, targeted=True, random_start=False, keep="last"
-    )
 
 
 def builders(match: MatchEmbeddings, push: PGD) -> dict[str, Builder]:
@@ -211,80 +190,6 @@ def paper() -> Study:
     )
 
 
-def spectrum() -> Comparison:
-    """`notbugs study spectrum`: figure 2 of Gilmer & Hendrycks (2019), with their fog and contrast, on CIFAR-10.
-
-    A standard model, one with Gaussian augmentation, and adversarially trained ones at three budgets. Expect these
-    better at noise and high frequencies and worse at fog, contrast and low-frequency noise, the more so the larger
-    the budget.
-    """
-    train = replace(FAST, batch_size=256)
-    robust = {
-        f"robust {eps:g}": train.against(training_attack(L2(eps), steps=3, step_size=eps / 2))
-        for eps in (0.25, 0.5, 1.0)
-    }
-    # Of every strength: trained on one alone it would do better with that noise than on the images as they are.
-    noisy = replace(train, augment=replace(train.augment, noise=(0.0, 0.1)))
-    return Comparison(
-        name="spectrum",
-        source="cifar10",
-        arch="convnet-32-64-64-64",
-        threat=L2(0.5),
-        models={"standard": train, "gaussian noise": noisy, **robust},
-        plan=replace(PLANS["standard"], heat_images=500),
-        tested=2000,
-        duration="an hour on 2 cores",
-    )
-
-
-def critic() -> Comparison:
-    """`notbugs study critic`: a model kept from a tag, by training against every change of the tag's region.
-
-    On planted images with a tag in a corner that says the class in 98 % of the training images and is at chance in
-    the test. Expect the standard model to lose what it leaned on the tag for, and the critic to do as well as a model
-    that never saw a tag.
-    """
-    base = TrainConfig(epochs=10, lr=0.1, weight_decay=5e-3)
-    region = Restricted(L2(1.5), Region(top=1, left=1, height=5, width=5))
-    kept = base.against(training_attack(region, steps=2, step_size=1.0))
-    return Comparison(
-        name="critic",
-        source="planted-spurious",
-        arch="convnet",
-        threat=region,
-        models={"standard": base, "critic": kept, "untagged": base},
-        sources={"untagged": "planted"},
-        plan=replace(PLANS["standard"], norms=False, severities=(3,), vectors=0),
-        duration="2 minutes on 2 cores",
-    )
-
-
-def critic_of_photographs() -> Comparison:
-    """`notbugs study critic --data SOURCE`: the same with a tag put on real images, CIFAR-10's for one."""
-    train = replace(FAST, batch_size=256)
-    base = critic()
-    region = base.threat
-    return replace(
-        base,
-        name="critic-tagged",
-        source="tagged:cifar10",
-        arch="convnet-32-64-64-64",
-        models={
-            "standard": train,
-            "critic": train.against(training_attack(region, steps=3, step_size=4.0)),
-            "untagged": train,
-        },
-        sources={"untagged": "cifar10"},
-        duration="20 minutes on 2 cores",
-    )
-
-
-COMPARISONS: dict[str, Callable[[], Comparison]] = {
-    "spectrum": spectrum,
-    "critic": critic,
-    "critic-tagged": critic_of_photographs,
-}
-
 STUDIES: dict[str, Callable[[], Study]] = {
     "planted": planted,
     "digits": digits,
@@ -293,3 +198,6 @@ STUDIES: dict[str, Callable[[], Study]] = {
     "paper": paper,
     "photographs": photographs,
 }
+
+
+__all__ = ["PUBLISHED", "STUDIES", "builders"]

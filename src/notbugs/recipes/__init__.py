@@ -1,0 +1,36 @@
+"""Complete named studies and comparisons, ready to run."""
+
+from notbugs.recipes.comparisons import COMPARISONS, critic, critic_of_photographs, filtered, spectrum
+from notbugs.recipes.hyperparameters import FAST, PAPER, targeted_attack, training_attack
+from notbugs.recipes.studies import (
+    PUBLISHED,
+    STUDIES,
+    builders,
+    cifar10,
+    digits,
+    dog_vs_cat,
+    paper,
+    photographs,
+    planted,
+)
+
+__all__ = [
+    "COMPARISONS",
+    "FAST",
+    "PAPER",
+    "PUBLISHED",
+    "STUDIES",
+    "builders",
+    "cifar10",
+    "critic",
+    "critic_of_photographs",
+    "digits",
+    "dog_vs_cat",
+    "filtered",
+    "paper",
+    "photographs",
+    "planted",
+    "spectrum",
+    "targeted_attack",
+    "training_attack",
+]
