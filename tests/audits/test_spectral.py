@@ -71,7 +71,7 @@ def test_the_map_is_whole_and_symmetric():
     assert float(found.map()[4, 4]) == found.error_at(0, 0).value
     inner = found.map()[1:]  # rows -3 to 3
     assert torch.equal(inner, inner.flip(0, 1))
-    assert set(found.by_radius()) == {0, 1, 2, 3, 4, 5, 6}
+    assert set(found.by_radius()) == {0, 1, 2, 3, 4, 5}  # cycles across count 8 / 9: they are wider
 
 
 def test_coarse_maps_have_every_so_manieth_frequency():

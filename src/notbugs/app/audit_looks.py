@@ -89,20 +89,27 @@ def frequency_section(page: Page) -> Section:
 
 
 def region_section(page: Page) -> Section:
-    """Where answers go with a window's content."""
+    """Where answers go with a window's content, and with what a mask covers."""
     models = page.having("regions")
-    found = {model.label: read_regions(model.stages["regions"]) for model in models}
+    both = {model.label: read_regions(model.stages["regions"]) for model in models}
+    found = {label: one for label, (one, _) in both.items()}
+    masked = {label: moved for label, (_, moved) in both.items() if moved}
     told = [f"{whose(label, found)}{_region_said(one)}" for label, one in found.items()]
+    told += [
+        f"{whose(label, found)}what the mask covers, {percent(moved.area)} % of the image, takes "
+        f"{percent(moved.follows.value)} % of the answers with it; {percent(moved.stays.value)} % stay."
+        for label, moved in masked.items()
+    ]
     first = next(iter(found.values()))
+    (height, width), top, left = first.windows.size, first.windows.top, first.windows.left
     shares = [(label, one.follows.double() / max(1, one.n)) for label, one in found.items()]
     figure = Figure(
         title="Answers that go with a region",
-        caption=f"Percent of the answers that become the other image's when a window of {first.size[0]} by "
-        f"{first.size[1]} pixels is taken from there, window by window; n = {first.n} pairs of images that the model "
-        "answers differently.",
+        caption=f"Percent of the answers that become the other image's when a window of {height} by {width} pixels "
+        f"is taken from there, window by window; n = {first.n} pairs of images that the model answers differently.",
         drawing=map_panels(
             shares,
-            extent=(-0.5, len(first.left) - 0.5, len(first.top) - 0.5, -0.5),
+            extent=(-0.5, len(left) - 0.5, len(top) - 0.5, -0.5),
             labels=("window, left to right", "window, top to bottom"),
             unit="follow, %",
             told=" ".join(
@@ -116,13 +123,23 @@ def region_section(page: Page) -> Section:
     intro = (
         "A tag, a watermark, a ruler: what stands in one place and decides the class shows when it is moved."
     )
-    return Section(
-        key="regions",
-        title="Regions that decide",
-        intro=intro,
-        findings=told,
-        blocks=[figure],
-    )
+    blocks: list[Block] = [figure]
+    if masked:
+        blocks.append(
+            Grid(
+                caption="What the mask covers, taken from another image: answers in percent with 95 % intervals.",
+                head=("Model", "Follow it", "Stay"),
+                rows=[
+                    (
+                        model.label,
+                        (model.entry("regions", "mask.follows"), model.entry("regions", "mask.stays")),
+                    )
+                    for model in models
+                    if model.label in masked
+                ],
+            )
+        )
+    return Section(key="regions", title="Regions that decide", intro=intro, findings=told, blocks=blocks)
 
 
 def _region_said(found: RegionMap) -> str:
@@ -144,10 +161,11 @@ def saliency_section(page: Page) -> Section:
     models, blocks = page.having("saliency"), list[Block]()
     features = sorted({key.split(".")[0] for key in models[0].results["saliency"]["metrics"]})
     for feature in features:
+        inside = "the mask that was given" if feature == "mask" else f"the true mask of the {feature} feature"
         area = models[0].value("saliency", f"{feature}.area")
         blocks.append(
             Grid(
-                caption=f"Saliency inside the true mask of the {feature} feature, which covers {percent(area)} % of "
+                caption=f"Saliency inside {inside}, which covers {percent(area)} % of "
                 "the image: the share of its energy, and how often the most salient pixel lies there (pointing "
                 "game), in percent with 95 % intervals.",
                 head=(

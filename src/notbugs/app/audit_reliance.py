@@ -62,7 +62,8 @@ def reliance_section(page: Page) -> Section:
         "frequencies are divided at patterns of four pixels; shape goes when patches are put in random order, "
         "texture under a median filter."
     )
-    blocks: list[Block] = [*figures, grid, *looks(strips)]
+    told += _conflict_said(page)
+    blocks: list[Block] = [*figures, grid, *_conflict(page), *looks(strips)]
     return Section(
         key="reliance",
         title="What it relies on",
@@ -70,6 +71,35 @@ def reliance_section(page: Page) -> Section:
         findings=told,
         blocks=blocks,
     )
+
+
+def _conflict(page: Page) -> list[Grid]:
+    """Robust features of one class, all else of another."""
+    models = page.having("conflict")
+    if not models:
+        return []
+    n = models[0].results["conflict"]["config"]["n"]
+    return [
+        Grid(
+            caption="Images with the robust features of one class, as the reference model sees them, in an image of "
+            f"another: answers in percent with 95 % intervals; n = {n}.",
+            head=("Model", "Follow the robust features", "Follow the rest"),
+            rows=[
+                (model.label, (model.entry("conflict", "robust"), model.entry("conflict", "rest")))
+                for model in models
+            ],
+        )
+    ]
+
+
+def _conflict_said(page: Page) -> list[str]:
+    models = page.having("conflict")
+    return [
+        f"{whose(model.label, models)}where the robust features are of one class and the rest of another, "
+        f"{percent(model.value('conflict', 'robust'))} % of the answers follow the robust features and "
+        f"{percent(model.value('conflict', 'rest'))} % the rest."
+        for model in models
+    ]
 
 
 __all__ = ["reliance_section"]

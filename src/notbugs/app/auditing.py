@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -65,6 +66,19 @@ def audit(
         bool | None,
         Parameter(help="Also look for the nearest adversarial image of each: accuracy at every eps."),
     ] = None,
+    mask: Annotated[
+        Path | None,
+        Parameter(
+            help="A black and white PNG, as large as the images: do answers follow what is white there?"
+        ),
+    ] = None,
+    reference: Annotated[
+        Path | None,
+        Parameter(
+            help="A robust model of ours: are robust features followed, or the rest, where images hold one class's "
+            "robust features and the rest of another's?"
+        ),
+    ] = None,
     fail_under: Annotated[
         tuple[str, ...],
         Parameter(
@@ -83,19 +97,13 @@ def audit(
     from notbugs.app.limits import parse_limits, require_limits, require_sections
     from notbugs.app.progress import watching
     from notbugs.app.report import write_report
-    from notbugs.errors import NotbugsError, require_positive
+    from notbugs.errors import require_positive
     from notbugs.jobs import PLANS, Subject, audit_job, open_audit
-    from notbugs.runs import find_classifier, source_digest
-    from notbugs.threats import parse_threat
+    from notbugs.runs import find_classifier, load_classifier, source_digest
+    from notbugs.threats import MaskFile, parse_threat
 
     settle(common)
     require_positive("n", n)
-    if not models:
-        raise NotbugsError(
-            "name at least one model, as in: notbugs audit runs/train-0123456789 --data cifar10"
-        )
-    if len(set(models)) < len(models):
-        raise NotbugsError("the same model is named twice; name each once")
     budget, limits = parse_threat(threat), parse_limits(fail_under)
     plan = PLANS[suite]
     plan = replace(
@@ -110,11 +118,17 @@ def audit(
         for one in models
     ]
     images = load_images(data, data_root, common, split=split).part(n)
+    asked: dict[str, Any] = {
+        "threat": budget,
+        "plan": plan,
+        "mask": MaskFile(str(mask)) if mask else None,
+        "reference": load_classifier(reference).to(device_of(common)) if reference else None,
+    }
     with watching(quiet=common.quiet) as watch:
-        asked = (job_of(common, watch("audit")), f"audit-{suite}", subjects, images)
-        if not common.quiet and not open_audit(*asked, threat=budget, plan=plan).is_done:
+        audited = (job_of(common, watch("audit")), f"audit-{suite}", subjects, images)
+        if not common.quiet and not open_audit(*audited, **asked).is_done:
             _say_how_long(subjects, images, plan, common)
-        run = audit_job(*asked, threat=budget, plan=plan, watch=watch)
+        run = audit_job(*audited, **asked, watch=watch)
     write_report(run, originals=images)
     show(run, common)
     require_limits(run.result, limits)

@@ -12,6 +12,7 @@ _SECTIONS = {
     "filter": "frequency",
     "noise": "frequency",
     "heat": "frequency",
+    "conflict": "reliance",
 }
 """The section of numbers that do not begin with its name."""
 

@@ -6,11 +6,12 @@ from notbugs.audits.flag import Flag
 from notbugs.audits.measures import audit_name, measure, measure_name
 from notbugs.audits.outcomes import Outcome, cascade_outcomes, suspicions
 from notbugs.audits.proportion import Proportion
-from notbugs.audits.regions import Moved, RegionMap, moved_region, region_map
+from notbugs.audits.regions import RegionMap, region_map
 from notbugs.audits.sanity import check
 from notbugs.audits.shifted import Difference, Mean, ShiftAudit, difference, shifted
 from notbugs.audits.spectral import HeatMap, heat_map, spectral_sensitivity
 from notbugs.audits.suites import SUITES, default_attacks, nearest_attack, suite_attacks
+from notbugs.audits.swapping import Moved, moved_region
 from notbugs.audits.views import Views, predictions, quick_predictions, views_of
 
 __all__ = [

@@ -103,10 +103,8 @@ def _black_box(outcomes: Sequence[Outcome]) -> Flag | None:
     seeing = [outcome for outcome in outcomes if outcome.uses_gradients]
     if not seeing:
         return None
-    given, left = _given_and_left(seeing)
-    n = int(given.sum())
     for outcome in outcomes:
-        more = _felled_of(left, outcome, at_least=BEATEN * n)
+        more, n = _beyond(outcome, seeing, share=BEATEN)
         if not outcome.uses_gradients and more:
             return Flag(
                 "black_box_beats_white_box",
@@ -125,9 +123,8 @@ def _more_steps(outcomes: Sequence[Outcome]) -> Flag | None:
             kinds = {outcome.attack.rpartition(":")[0] for outcome in (short, long)}
             if len(kinds) > 1 or long.steps <= short.steps:
                 continue
-            given, left = _given_and_left([short])
-            n = int(given.sum())
-            if more := _felled_of(left, long, at_least=LENGTHENED * n):
+            more, n = _beyond(long, [short], share=LENGTHENED)
+            if more:
                 return Flag(
                     "more_steps_help",
                     f"With {long.steps} steps instead of {short.steps}, {long.attack} felled {more} more of {n} "
@@ -142,9 +139,8 @@ def _nearest(outcomes: Sequence[Outcome]) -> Flag | None:
     for number, outcome in enumerate(outcomes):
         if not outcome.minimal or number == 0:
             continue
-        _, left = _given_and_left(outcomes[:number])
-        n = int(left.sum())
-        if more := _felled_of(left, outcome, at_least=LENGTHENED * n):
+        more, n = _beyond(outcome, outcomes[:number], share=LENGTHENED, of_left=True)
+        if more:
             return Flag(
                 "nearest_fells_more",
                 f"The search for the nearest adversarial images, {outcome.attack}, felled {more} of the {n} that had "
@@ -154,16 +150,16 @@ def _nearest(outcomes: Sequence[Outcome]) -> Flag | None:
     return None
 
 
-def _given_and_left(outcomes: Sequence[Outcome]) -> tuple[Mask, Mask]:
-    """The images that any of these attacks was given, and those of them that none felled."""
-    given = sum_of([outcome.given for outcome in outcomes])
-    return given, given & ~sum_of([outcome.fell for outcome in outcomes])
-
-
-def _felled_of(left: Mask, outcome: Outcome, *, at_least: float) -> int:
-    """How many of the images that others left an attack felled; 0 where so few, or a single one, may be luck."""
-    more = int((outcome.fell & left).sum())
-    return more if more >= max(2, at_least) else 0
+def _beyond(
+    outcome: Outcome, before: Sequence[Outcome], *, share: float, of_left: bool = False
+) -> tuple[int, int]:
+    """How many images an attack felled that those before it had left, and of how many: of all that those were given,
+    or of what they left. 0 where a lower share than `share`, or a single image, may be luck.
+    """
+    given = sum_of([one.given for one in before])
+    left = given & ~sum_of([one.fell for one in before])
+    more, n = int((outcome.fell & left).sum()), int((left if of_left else given).sum())
+    return (more if more >= max(2, share * n) else 0), n
 
 
 def sum_of(masks: Sequence[Mask]) -> Mask:

@@ -8,44 +8,64 @@ from dataclasses import dataclass
 from typing import final
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from notbugs.audits.flag import Flag
 from notbugs.audits.proportion import Proportion
-from notbugs.audits.views import Views, predictions, quick_predictions, views_of
+from notbugs.audits.swapping import FEWEST, STANDS_OUT, SUSPICIOUS, Swaps, answers_after, swaps_of
+from notbugs.audits.views import Views, views_of
 from notbugs.data.labeled import LabeledImages
-from notbugs.errors import NotbugsError
 from notbugs.models import frozen
 from notbugs.models.logits import require_logits
 from notbugs.progress import Progress, silent
-from notbugs.seeds import generator
-from notbugs.tensors import Classifier, Labels
+from notbugs.tensors import Classifier
 
 WINDOW, STRIDE = 4, 8
 """A window has one fourth of the image's height and width, and moves by an eighth of them."""
 
-SUSPICIOUS = 0.15
-"""A window, 1/16 of the image, that takes more of the answers with it than this is told of, if it takes
-STANDS_OUT times as many as windows apart from it, and there are FEWEST pairs.
-"""
 
-STANDS_OUT, FEWEST = 3, 30
+@final
+@dataclass(frozen=True, kw_only=True)
+class Windows:
+    """Where windows lie: their size, the top of each row of them, the left edge of each column, in pixels."""
+
+    size: tuple[int, int]
+    top: tuple[int, ...]
+    left: tuple[int, ...]
+
+    def apart(self, one: tuple[int, int], other: tuple[int, int]) -> bool:
+        """Whether the windows at two places, (row, column), share no pixel."""
+        down, across = self.top[one[0]] - self.top[other[0]], self.left[one[1]] - self.left[other[1]]
+        return abs(down) >= self.size[0] or abs(across) >= self.size[1]
+
+    def described(self, row: int, column: int) -> str:
+        """Where a window lies, in words."""
+        top, left, (height, width) = self.top[row], self.left[column], self.size
+        return f"rows {top} to {top + height - 1}, columns {left} to {left + width - 1}"
+
+
+def windows_of(height: int, width: int) -> Windows:
+    """Those that are slid over images of this size, from edge to edge."""
+    size = max(1, height // WINDOW), max(1, width // WINDOW)
+    top, left = (
+        tuple(dict.fromkeys((*range(0, side - one + 1, max(1, side // STRIDE)), side - one)))
+        for side, one in zip((height, width), size, strict=True)
+    )
+    return Windows(size=size, top=top, left=left)
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class RegionMap:
     """How often the answer goes with a window's content: `follows[row, column]` of the `n` pairs of images that the
-    model answers differently; `top` and `left` say where the windows lie, `size` how large they are, in pixels.
+    model answers differently.
 
     `followed[row, column, class]` counts them by the answer to the image whose content was moved, `moved[class]` how
     often that was.
     """
 
-    size: tuple[int, int]
-    top: tuple[int, ...]
-    left: tuple[int, ...]
+    windows: Windows
     followed: Int[Tensor, "rows columns classes"]
     moved: Int[Tensor, " classes"]
 
@@ -60,8 +80,8 @@ class RegionMap:
     @property
     def strongest(self) -> tuple[int, int]:
         """Row and column of the window that takes most answers with it."""
-        place = int(self.follows.argmax())
-        return place // len(self.left), place % len(self.left)
+        row, column = divmod(int(self.follows.argmax()), len(self.windows.left))
+        return row, column
 
     @property
     def strongest_share(self) -> Proportion:
@@ -70,20 +90,13 @@ class RegionMap:
     @property
     def elsewhere(self) -> float:
         """How often the answer goes, on average, with windows that share no pixel with the strongest one."""
-        row, column = self.strongest
-        apart = [
-            float(self.follows[y, x])
-            for y, top in enumerate(self.top)
-            for x, left in enumerate(self.left)
-            if abs(top - self.top[row]) >= self.size[0] or abs(left - self.left[column]) >= self.size[1]
-        ]
+        places = [(row, column) for row in range(len(self.follows)) for column in range(len(self.follows[0]))]
+        apart = [float(self.follows[place]) for place in places if self.windows.apart(place, self.strongest)]
         return sum(apart) / max(1, len(apart)) / max(1, self.n)
 
     def described(self) -> str:
         """Where the strongest window lies, in words."""
-        row, column = self.strongest
-        top, left, (height, width) = self.top[row], self.left[column], self.size
-        return f"rows {top} to {top + height - 1}, columns {left} to {left + width - 1}"
+        return self.windows.described(*self.strongest)
 
     def flag(self) -> Flag | None:
         """A reason to distrust the model's accuracy: it hangs on one small place."""
@@ -118,108 +131,28 @@ def region_map(
     >>> region_map(truth_of(data).matched_filter("spurious"), data).described()
     'rows 0 to 7, columns 0 to 7'
     """
-    views, pairs = _pairs(model, data, seed=seed, precision=precision)
-    height, width = data.images.shape[2:]
-    size = max(1, height // WINDOW), max(1, width // WINDOW)
-    top, left = (
-        tuple(dict.fromkeys((*range(0, side - one + 1, max(1, side // STRIDE)), side - one)))
-        for side, one in zip((height, width), size, strict=True)
-    )
-    # A model may have more classes than the data.
-    classes = max(data.classes, 1 + max(pairs.given.tolist(), default=0))
-    followed = torch.zeros(len(top), len(left), classes, dtype=torch.int64)
-    with frozen(model):
-        for number, (y, x) in enumerate((y, x) for y in top for x in left):
-            window = torch.zeros(height, width, dtype=torch.bool, device=data.images.device)
-            window[y : y + size[0], x : x + size[1]] = True
-            follows = _answers(views, data, pairs, window) == pairs.given
-            counts = pairs.given[follows].bincount(minlength=classes)
-            followed[number // len(left), number % len(left)] = counts.cpu()
-            progress(number + 1, len(top) * len(left), "windows")
-    return RegionMap(
-        size=size,
-        top=top,
-        left=left,
-        followed=followed,
-        moved=pairs.given.bincount(minlength=classes).cpu(),
-    )
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class Moved:
-    """What became of the answers when a region's content was swapped: they follow it, or stay, or neither."""
-
-    follows: Proportion
-    stays: Proportion
-
-
-def moved_region(
-    model: Classifier,
-    data: LabeledImages,
-    mask: Bool[Tensor, "height width"],
-    *,
-    seed: int = 0,
-    precision: str = "auto",
-) -> Moved:
-    """Whether the answer follows the region that `mask` names: its content is taken from another image.
-
-    Raises NotbugsError for a mask of another size, for a model with one answer to all, and as `region_map`.
-    """
-    if mask.shape != data.images.shape[2:] or mask.dtype != torch.bool:
-        raise NotbugsError(
-            f"the mask is {mask.dtype} of {tuple(mask.shape)}, the images are {tuple(data.images.shape[2:])}; "
-            "a mask holds one bool per pixel"
-        )
-    views, pairs = _pairs(model, data, seed=seed, precision=precision)
-    with frozen(model):
-        answers = _answers(views, data, pairs, mask.to(data.images.device))
-    n = len(answers)
-    if n == 0:
-        raise NotbugsError("the model has one answer to all images: nothing can be swapped")
-    return Moved(
-        follows=Proportion(int((answers == pairs.given).sum()), n),
-        stays=Proportion(int((answers == pairs.own).sum()), n),
-    )
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class _Pairs:
-    """Images that receive a region and those that give it, by place, with the answers to both."""
-
-    taker: Labels
-    giver: Labels
-    own: Labels
-    given: Labels
-
-
-def _pairs(model: Classifier, data: LabeledImages, *, seed: int, precision: str) -> tuple[Views, _Pairs]:
     require_logits(model, data.images, classes=data.classes)
     views = views_of(model, data.images.device, precision=precision)
-    answers = predictions(model, data.images).cpu()
-    order = torch.randperm(len(data), generator=generator(seed, "regions"))
-    taker, giver = torch.arange(len(data)), order
-    for shift in range(1, len(order)):  # a partner with the same answer: the next in the row, until none has
-        same = answers[taker] == answers[giver]
-        if not bool(same.any()):
-            break
-        giver = torch.where(same, order.roll(shift), giver)
-    fits = (answers[taker] != answers[giver]) & (answers[taker] >= 0) & (answers[giver] >= 0)
-    place = data.labels.device
-    own, given = answers[taker[fits]].to(place), answers[giver[fits]].to(place)
-    return views, _Pairs(taker=taker[fits].to(place), giver=giver[fits].to(place), own=own, given=given)
+    windows, swaps, rows = windows_of(*data.images.shape[2:]), swaps_of(model, data, seed=seed), []
+    with frozen(model):
+        for row in range(len(windows.top)):
+            rows.append(followed_in_row(views, data, swaps, windows, row))
+            progress(row + 1, len(windows.top), "rows of windows")
+    return RegionMap(windows=windows, followed=torch.stack(rows), moved=swaps.moved)
 
 
-def _answers(
-    views: Views, data: LabeledImages, pairs: _Pairs, window: Bool[Tensor, "height width"], at_once: int = 500
-) -> Labels:
-    """What the model says of the takers with the givers' content in the window."""
-    parts = []
-    for taker, giver in zip(pairs.taker.split(at_once), pairs.giver.split(at_once), strict=True):
-        shown = torch.where(window, data.images[giver], data.images[taker])
-        parts.append(quick_predictions(views, shown))
-    return torch.cat(parts) if parts else pairs.own
+def followed_in_row(
+    views: Views, data: LabeledImages, swaps: Swaps, windows: Windows, row: int
+) -> Int[Tensor, "columns classes"]:
+    """How often the answer went with each window of a row, by that answer; the model is frozen."""
+    (height, width), top = windows.size, windows.top[row]
+    counts = []
+    for left in windows.left:
+        window = torch.zeros(data.images.shape[2:], dtype=torch.bool, device=data.images.device)
+        window[top : top + height, left : left + width] = True
+        follows = answers_after(views, data, swaps, window) == swaps.given
+        counts.append(swaps.given[follows].bincount(minlength=swaps.classes).cpu())
+    return torch.stack(counts)
 
 
-__all__ = ["Moved", "RegionMap", "moved_region", "region_map"]
+__all__ = ["RegionMap", "Windows", "followed_in_row", "region_map", "windows_of"]

@@ -12,7 +12,7 @@ from notbugs.attacks.ascent import input_gradients
 from notbugs.attacks.objectives import LabelObjective, margin
 from notbugs.audits.proportion import Proportion
 from notbugs.data.labeled import LabeledImages
-from notbugs.data.planted import Feature, truth_of
+from notbugs.data.planted import truth_of
 from notbugs.errors import NotbugsError, require_positive
 from notbugs.models import frozen
 from notbugs.tensors import Classifier, Images, Labels
@@ -99,7 +99,7 @@ def pointing_game(maps: Maps, masks: Masks) -> Proportion:
     return Proportion(int(hits.sum()), len(maps))
 
 
-def planted_masks(data: LabeledImages) -> dict[Feature, Masks]:
+def planted_masks(data: LabeledImages) -> dict[str, Masks]:
     """Where in each planted image its features lie: the tag's square; of the shape the fifth of the pixels that it
     changes most. The fine pattern is everywhere. Empty for other data.
 
@@ -112,7 +112,7 @@ def planted_masks(data: LabeledImages) -> dict[Feature, Masks]:
         return {}
     sizes = truth.directions("robust").square().sum(1)
     least = sizes.flatten(1).quantile(0.8, dim=1)[:, None, None]
-    masks: dict[Feature, Masks] = {"robust": (sizes >= least)[data.columns["robust_class"].cpu()]}
+    masks = {"robust": (sizes >= least)[data.columns["robust_class"].cpu()]}
     if truth.spurious:
         largest = truth.directions("spurious").abs().amax((0, 1))
         masks["spurious"] = (largest > 0.5 * largest.max()).expand(len(data), -1, -1)

@@ -162,13 +162,25 @@ def shifted(
     views = views_of(model, data.images.device, precision=precision)
     with frozen(model):
         clean = predictions(model, data.images) == data.labels
-        rows, total = [], len(shifts) * len(seeds)
-        for shift in shifts:
-            for seed in seeds:
-                rows.append(right_under(views, data, lambda part, at: shift(part, seed=seed, indices=at)))  # noqa: B023
-                progress(len(rows), total, str(shift))
-    right = torch.stack(rows).view(len(shifts), len(seeds), len(data))
+        right = trials(views, data, shifts=shifts, seeds=seeds, progress=progress)
     return ShiftAudit(shifts=tuple(map(str, shifts)), seeds=tuple(seeds), clean=clean, right=right)
+
+
+def trials(
+    views: Views,
+    data: LabeledImages,
+    *,
+    shifts: Sequence[Shift],
+    seeds: Sequence[int],
+    progress: Progress = silent,
+) -> Bool[Tensor, "shifts seeds images"]:
+    """Which images are right under each shift with each seed; the model is frozen."""
+    rows: list[Mask] = []
+    for shift in shifts:
+        for seed in seeds:
+            rows.append(right_under(views, data, lambda part, at: shift(part, seed=seed, indices=at)))  # noqa: B023
+            progress(len(rows), len(shifts) * len(seeds), str(shift))
+    return torch.stack(rows).view(len(shifts), len(seeds), len(data))
 
 
 def right_under(
@@ -187,4 +199,4 @@ def _proportion(right: Mask) -> Proportion:
     return Proportion(int(right.sum()), len(right))
 
 
-__all__ = ["Difference", "Mean", "ShiftAudit", "difference", "right_under", "shifted"]
+__all__ = ["Difference", "Mean", "ShiftAudit", "difference", "right_under", "shifted", "trials"]

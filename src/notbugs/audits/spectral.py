@@ -12,14 +12,14 @@ from notbugs.attacks.ascent import input_gradients
 from notbugs.attacks.objectives import LabelObjective, margin
 from notbugs.audits.proportion import Proportion
 from notbugs.audits.shifted import right_under
-from notbugs.audits.views import views_of
+from notbugs.audits.views import Views, views_of
 from notbugs.data.labeled import LabeledImages
 from notbugs.errors import require_positive
 from notbugs.models import frozen
 from notbugs.models.logits import require_logits
 from notbugs.progress import Progress, silent
 from notbugs.seeds import generator
-from notbugs.shifts import fourier_basis, half_plane, mirrored
+from notbugs.shifts import fourier_basis, half_plane, mirrored, radii
 from notbugs.tensors import Classifier, Images
 
 REACH = 31
@@ -64,8 +64,8 @@ class HeatMap:
         return drawn
 
     def by_radius(self) -> dict[int, float]:
-        """The mean error of each ring of frequencies, by its radius rounded to whole cycles per image."""
-        radius = torch.hypot(*self.frequencies.double().unbind(1)).round().long()
+        """The mean error of each ring of frequencies, by its radius rounded to whole cycles (of the shorter side)."""
+        radius = radii(self.frequencies, *self.image_size).round().long()
         error = self.wrong.double() / self.n
         return {int(one): float(error[radius == one].mean()) for one in radius.unique()}
 
@@ -103,27 +103,38 @@ def heat_map(
     chosen = frequencies
     if chosen is None:
         chosen = heat_frequencies(height, width, reach=reach, step=step)
-    views, wrong = views_of(model, data.images.device, precision=precision), []
+    views = views_of(model, data.images.device, precision=precision)
     with frozen(model):
-        for number, frequency in enumerate(chosen):
-            wave = fourier_basis(frequency[None], height, width).to(data.images)[0] * norm
-            draw = generator(seed, "heat map", *frequency.tolist())
-            heads = torch.rand(len(data), data.images.shape[1], 1, 1, generator=draw) < 0.5
-            signs = torch.where(heads, 1.0, -1.0).to(data.images)
-
-            def added(images: Images, at: range, wave: Tensor = wave, signs: Tensor = signs) -> Images:
-                return torch.addcmul(images, signs[at.start : at.stop], wave).clamp_(0, 1)
-
-            wrong.append(len(data) - int(right_under(views, data, added).sum()))
-            progress(number + 1, len(chosen), "Fourier basis vectors")
+        wrong = errors_along(views, data, chosen, norm=norm, seed=seed, progress=progress)
     return HeatMap(
-        norm=norm,
-        step=step,
-        image_size=(height, width),
-        frequencies=chosen,
-        wrong=torch.tensor(wrong),
-        n=len(data),
+        norm=norm, step=step, image_size=(height, width), frequencies=chosen, wrong=wrong, n=len(data)
     )
+
+
+def errors_along(
+    views: Views,
+    data: LabeledImages,
+    frequencies: Int[Tensor, "vectors 2"],
+    *,
+    norm: float,
+    seed: int,
+    progress: Progress = silent,
+) -> Int[Tensor, " vectors"]:
+    """How many images are wrong with each of these Fourier basis vectors added; the model is frozen."""
+    height, width = data.images.shape[2:]
+    wrong = []
+    for number, frequency in enumerate(frequencies):
+        wave = fourier_basis(frequency[None], height, width).to(data.images)[0] * norm
+        draw = generator(seed, "heat map", *frequency.tolist())
+        heads = torch.rand(len(data), data.images.shape[1], 1, 1, generator=draw) < 0.5
+        signs = torch.where(heads, 1.0, -1.0).to(data.images)
+
+        def added(images: Images, at: range, wave: Tensor = wave, signs: Tensor = signs) -> Images:
+            return torch.addcmul(images, signs[at.start : at.stop], wave).clamp_(0, 1)
+
+        wrong.append(len(data) - int(right_under(views, data, added).sum()))
+        progress(number + 1, len(frequencies), "Fourier basis vectors")
+    return torch.tensor(wrong)
 
 
 def heat_frequencies(
@@ -166,4 +177,12 @@ def spectral_sensitivity(
     return torch.fft.fftshift(total / len(data)).float()
 
 
-__all__ = ["HEAT_PARTS", "HeatMap", "heat_frequencies", "heat_map", "spectral_sensitivity", "usual_norm"]
+__all__ = [
+    "HEAT_PARTS",
+    "HeatMap",
+    "errors_along",
+    "heat_frequencies",
+    "heat_map",
+    "spectral_sensitivity",
+    "usual_norm",
+]

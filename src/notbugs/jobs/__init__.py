@@ -7,14 +7,12 @@ from notbugs.jobs.corrupting import corrupt_job
 from notbugs.jobs.estimate import expected_seconds
 from notbugs.jobs.job import Job, resolved_precision
 from notbugs.jobs.plan import PLANS, SECTIONS, Plan
+from notbugs.jobs.regions import read_regions, region_job
+from notbugs.jobs.saliency import read_saliency, saliency_job
 from notbugs.jobs.sections import (
     heat_map_job,
     read_heat_map,
-    read_regions,
-    read_saliency,
     read_shifts,
-    region_job,
-    saliency_job,
     shift_groups,
     shifts_job,
 )

@@ -2,7 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
+
+from torch import nn
 
 from notbugs.audits import nearest_attack, suite_attacks
 from notbugs.audits.reliance import families
@@ -11,14 +14,18 @@ from notbugs.data.labeled import LabeledImages
 from notbugs.errors import NotbugsError
 from notbugs.execution import Watch
 from notbugs.jobs.adversarial import adversarial_job
+from notbugs.jobs.conflict import conflict_job, conflicting_images
 from notbugs.jobs.job import Job, resolved_precision
 from notbugs.jobs.plan import Plan, frequency_shifts, heat_step
-from notbugs.jobs.sections import heat_map_job, region_job, saliency_job, shifts_job
+from notbugs.jobs.regions import region_job
+from notbugs.jobs.saliency import saliency_job
+from notbugs.jobs.sections import heat_map_job, shifts_job
 from notbugs.jobs.subject import Subject
+from notbugs.models import model_digest
 from notbugs.models.logits import require_logits
 from notbugs.progress import silent
 from notbugs.runs import Run, open_run
-from notbugs.threats import Restricted, Threat
+from notbugs.threats import MaskFile, Restricted, Threat
 
 SALIENCY_IMAGES = 100
 """Images whose saliency is looked at."""
@@ -32,20 +39,28 @@ def audit_job(
     *,
     threat: Threat,
     plan: Plan,
+    mask: MaskFile | None = None,
+    reference: nn.Module | None = None,
     watch: Watch = lambda stage: silent,
 ) -> Run:
     """Every section of `plan` for every model, each a run inside this one; what an earlier call left is kept.
 
+    `mask`: a part of the image of which is asked as well whether answers go with it, and how much of the saliency
+    lies there. `reference`: a robust model, to tell robust features from the rest by.
+
     The result's metrics are those of the sections, `<section>.<metric>`, beside `clean_accuracy` and
     `robust_accuracy`; with several models each begins with the model's place, `1.clean_accuracy`. Raises NotbugsError
-    if a model and the data do not fit, or two subjects are the same.
+    as `open_audit` does.
     """
-    if not subjects:
-        raise NotbugsError("an audit needs at least one model")
-    if len({subject.named for subject in subjects}) < len(subjects):
-        raise NotbugsError("the same model is named twice; name each once")
-    run = open_audit(job, name, subjects, data, threat=threat, plan=plan)
-    makers = _makers(data, threat, plan)
+    run = open_audit(job, name, subjects, data, threat=threat, plan=plan, mask=mask, reference=reference)
+    makers = _makers(data, threat, plan, mask)
+    if reference is not None and "reliance" in plan.sections:
+        conflicting = cache(
+            lambda: conflicting_images(
+                replace(job, root=run.path, progress=watch("robust features")), reference, data
+            )
+        )
+        makers["conflict"] = lambda job, name, subject: conflict_job(job, name, subject, conflicting())
     stages: list[dict[str, Run]] = []
     for subject in subjects:
         of_subject = {}
@@ -87,9 +102,28 @@ def audit_job(
 
 
 def open_audit(
-    job: Job, name: str, subjects: Sequence[Subject], data: LabeledImages, *, threat: Threat, plan: Plan
+    job: Job,
+    name: str,
+    subjects: Sequence[Subject],
+    data: LabeledImages,
+    *,
+    threat: Threat,
+    plan: Plan,
+    mask: MaskFile | None = None,
+    reference: nn.Module | None = None,
 ) -> Run:
-    """The directory of an audit, nothing of it run yet. Raises NotbugsError if a model and the data do not fit."""
+    """The directory of an audit, nothing of it run yet.
+
+    Raises NotbugsError without a model, if one is named twice, and if a model, the mask and the data do not fit.
+    """
+    if not subjects:
+        raise NotbugsError(
+            "name at least one model, as in: notbugs audit runs/train-0123456789 --data cifar10"
+        )
+    if len({subject.named for subject in subjects}) < len(subjects):
+        raise NotbugsError("the same model is named twice; name each once")
+    if mask is not None:
+        mask.keep(data.images[:1])
     for subject in subjects:
         require_logits(subject.model, data.images, classes=data.classes)
     described: dict[str, Any] = {
@@ -102,6 +136,8 @@ def open_audit(
         "seed": job.seed,
         "precision": resolved_precision(job.precision, data),
         "device": data.images.device.type,
+        **({"mask": mask.digest} if mask else {}),
+        **({"reference": model_digest(reference)} if reference else {}),
     }
     return open_run(job.root, name, described)
 
@@ -112,7 +148,9 @@ def _metric(section: str, key: str) -> str:
     return key if said else f"{section}.{key}"
 
 
-def _makers(data: LabeledImages, threat: Threat, plan: Plan) -> dict[str, Callable[[Job, str, Subject], Run]]:
+def _makers(
+    data: LabeledImages, threat: Threat, plan: Plan, mask: MaskFile | None
+) -> dict[str, Callable[[Job, str, Subject], Run]]:
     """What makes each section, in order."""
     height, width = data.images.shape[2:]
     norm = usual_norm(height, width)
@@ -143,7 +181,7 @@ def _makers(data: LabeledImages, threat: Threat, plan: Plan) -> dict[str, Callab
         return shifts_job(job, name, subject, data, groups=groups, seeds=(job.seed,))
 
     def saliency(job: Job, name: str, subject: Subject) -> Run:
-        return saliency_job(job, name, subject, data.part(SALIENCY_IMAGES))
+        return saliency_job(job, name, subject, data.part(SALIENCY_IMAGES), mask=mask)
 
     makers: Mapping[str, Callable[[Job, str, Subject], Run]] = {
         "adversarial": adversarial,
@@ -151,7 +189,7 @@ def _makers(data: LabeledImages, threat: Threat, plan: Plan) -> dict[str, Callab
         "frequency": frequency,
         "heat": heat,
         "reliance": reliance,
-        "regions": lambda job, name, subject: region_job(job, name, subject, data),
+        "regions": lambda job, name, subject: region_job(job, name, subject, data, mask=mask),
         "saliency": saliency,
     }
     wanted = {*plan.sections, *(["heat"] if "frequency" in plan.sections and plan.vectors else [])}

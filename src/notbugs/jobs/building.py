@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch import nn
 
 from notbugs.data.labeled import LabeledImages
 from notbugs.data.shards import concatenate, is_complete, read_built, read_shard, write_origin
 from notbugs.execution import map_shards
 from notbugs.features import SHARD_SIZE, Builder, build_shard, built_origin, prepare, shard_count
 from notbugs.jobs.job import Job, resolved_precision
-from notbugs.models import ImageClassifier, model_digest
+from notbugs.models import model_digest
 from notbugs.runs import Run, open_run
 
 
@@ -18,7 +19,7 @@ def build_job(
     job: Job,
     name: str,
     builder: Builder,
-    model: ImageClassifier,
+    model: nn.Module,
     data: LabeledImages,
     *,
     shard_size: int = SHARD_SIZE,

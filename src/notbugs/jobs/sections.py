@@ -1,28 +1,29 @@
-"""The sections of an audit that no adversary takes part in, each a run directory of its own, made part by part."""
+"""The sections of an audit about shifts and frequencies, each a run directory of its own, made part by part."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 
 import torch
 from torch import Tensor
 
-from notbugs.audits import HeatMap, Mean, Proportion, RegionMap, ShiftAudit, heat_map, region_map, shifted
+from notbugs.audits import HeatMap, Mean, Proportion, ShiftAudit, predictions, views_of
 from notbugs.audits.flag import Flag
-from notbugs.audits.saliency import (
-    energy_inside,
-    input_gradient,
-    integrated_gradients,
-    planted_masks,
-    pointing_game,
-    smooth_gradient,
+from notbugs.audits.shifted import trials
+from notbugs.audits.spectral import (
+    HEAT_PARTS,
+    errors_along,
+    heat_frequencies,
+    spectral_sensitivity,
+    usual_norm,
 )
-from notbugs.audits.spectral import HEAT_PARTS, heat_frequencies, spectral_sensitivity, usual_norm
+from notbugs.audits.views import Views
 from notbugs.data.labeled import LabeledImages
 from notbugs.jobs.job import Job
 from notbugs.jobs.section import Measured, Tensors, parts_of, section_job
 from notbugs.jobs.subject import Subject
+from notbugs.models import frozen
 from notbugs.progress import Progress
 from notbugs.runs import Run
-from notbugs.seeds import generator
 from notbugs.shifts import Shift
 
 
@@ -43,12 +44,14 @@ def shifts_job(
     """
     names = list(groups)
 
+    asked = _asked(job, subject, data)
+    clean = cache(lambda: predictions(subject.model, data.images) == data.labels)
+
     def make(index: int, progress: Progress) -> Tensors:
         shifts = list(groups[names[index]].values())
-        found = shifted(
-            subject.model, data, shifts=shifts, seeds=seeds, precision=job.precision, progress=progress
-        )
-        return {"clean": found.clean, "right": found.right}
+        with frozen(subject.model):
+            right = trials(asked(), data, shifts=shifts, seeds=seeds, progress=progress)
+        return {"clean": clean(), "right": right}
 
     # A list keeps its order in a file that sorts its keys.
     told = {
@@ -94,29 +97,19 @@ def heat_map_job(
     norm = usual_norm(height, width) if norm is None else norm
     chosen = heat_frequencies(height, width, step=step)
     pieces = chosen.split(HEAT_PARTS)
+    asked = _asked(job, subject, data)
 
     def make(index: int, progress: Progress) -> Tensors:
         if index == len(pieces):
             return {"sensitivity": spectral_sensitivity(subject.model, data)}
-        found = heat_map(
-            subject.model,
-            data,
-            norm=norm,
-            step=step,
-            frequencies=pieces[index],
-            seed=job.seed,
-            precision=job.precision,
-            progress=progress,
-        )
-        return {"wrong": found.wrong}
+        with frozen(subject.model):
+            wrong = errors_along(asked(), data, pieces[index], norm=norm, seed=job.seed, progress=progress)
+        return {"wrong": wrong}
 
     def summary(parts: Sequence[Tensors]) -> tuple[Measured, Sequence[Flag]]:
-        wrong = torch.cat([part["wrong"] for part in parts[:-1]])
-        rings = torch.hypot(*chosen.double().unbind(1)).round().long()
         # The vectors of a ring are tried on the same images: those are what was sampled.
-        n = len(data)
-        of_ring = {ring: n - float(wrong[rings == ring].double().mean()) for ring in rings.unique().tolist()}
-        return {f"ring.{ring}": Proportion(round(right), n) for ring, right in of_ring.items()}, ()
+        n, rings = len(data), _heat_map(parts, norm, step, (height, width), len(data)).by_radius()
+        return {f"ring.{ring}": Proportion(round(n * (1 - error)), n) for ring, error in rings.items()}, ()
 
     told = {
         "norm": norm,
@@ -132,72 +125,8 @@ def read_heat_map(run: Run) -> tuple[HeatMap, Tensor]:
     """The heat map of a finished `heat_map_job`, and the spectral sensitivity."""
     config, parts = run.config, parts_of(run)
     height, width = config["image_size"]
-    found = HeatMap(
-        norm=config["norm"],
-        step=config["step"],
-        image_size=(height, width),
-        frequencies=heat_frequencies(height, width, step=config["step"]),
-        wrong=torch.cat([part["wrong"] for part in parts[:-1]]),
-        n=config["n"],
-    )
+    found = _heat_map(parts, config["norm"], config["step"], (height, width), config["n"])
     return found, parts[-1]["sensitivity"]
-
-
-def region_job(job: Job, name: str, subject: Subject, data: LabeledImages) -> Run:
-    """`region_map` in a run directory."""
-
-    def make(index: int, progress: Progress) -> Tensors:
-        found = region_map(subject.model, data, seed=job.seed, precision=job.precision, progress=progress)
-        places = {"size": found.size, "top": found.top, "left": found.left}
-        return {key: torch.tensor(value) for key, value in places.items()} | {
-            "followed": found.followed,
-            "moved": found.moved,
-        }
-
-    def summary(parts: Sequence[Tensors]) -> tuple[Measured, Sequence[Flag]]:
-        found = _region_map(parts[0])
-        flag = found.flag()
-        return ({"strongest": found.strongest_share} if found.n else {}), [flag] if flag else []
-
-    return section_job(job, name, subject, data, {}, 1, make, summary)
-
-
-def read_regions(run: Run) -> RegionMap:
-    """What a finished `region_job` found."""
-    return _region_map(parts_of(run)[0])
-
-
-def saliency_job(job: Job, name: str, subject: Subject, data: LabeledImages) -> Run:
-    """Three saliency maps of each image in a run directory, and how much of them lies where planted features do."""
-    masks = planted_masks(data)
-
-    def make(index: int, progress: Progress) -> Tensors:
-        images, labels = data.images, data.labels
-        draw = generator(job.seed, "saliency", device="cpu")
-        progress(0, 3, "input gradients")
-        maps = {"gradient": input_gradient(subject.model, images, labels)}
-        progress(1, 3, "SmoothGrad")
-        maps["smooth"] = smooth_gradient(subject.model, images, labels, generator=draw)
-        progress(2, 3, "integrated gradients")
-        maps["integrated"] = integrated_gradients(subject.model, images, labels).abs().sum(1)
-        return maps
-
-    def summary(parts: Sequence[Tensors]) -> tuple[Measured, Sequence[Flag]]:
-        measured: dict[str, Proportion | Mean] = {}
-        for feature, mask in masks.items():
-            for method, maps in parts[0].items():
-                of = f"{feature}.{method}"
-                measured[f"{of}.energy"] = Mean.over(energy_inside(maps, mask.cpu()).double())
-                measured[f"{of}.pointing"] = pointing_game(maps, mask.cpu())
-            measured[f"{feature}.area"] = Mean.over(mask.cpu().double().mean((1, 2)))
-        return measured, ()
-
-    return section_job(job, name, subject, data, {}, 1, make, summary)
-
-
-def read_saliency(run: Run) -> dict[str, Tensor]:
-    """The maps of a finished `saliency_job` by method, each (images, height, width)."""
-    return parts_of(run)[0]
 
 
 def _shift_audit(parts: Sequence[Tensors], shifts: Sequence[str], seeds: Sequence[int]) -> ShiftAudit:
@@ -209,25 +138,28 @@ def _shift_audit(parts: Sequence[Tensors], shifts: Sequence[str], seeds: Sequenc
     )
 
 
-def _region_map(part: Tensors) -> RegionMap:
-    height, width = part["size"].tolist()
-    return RegionMap(
-        size=(height, width),
-        top=tuple(part["top"].tolist()),
-        left=tuple(part["left"].tolist()),
-        followed=part["followed"],
-        moved=part["moved"],
+def _asked(job: Job, subject: Subject, data: LabeledImages) -> Callable[[], Views]:
+    """The forms of a model that are asked, made when something is left to ask, and once."""
+    return cache(lambda: views_of(subject.model, data.images.device, precision=job.precision))
+
+
+def _heat_map(
+    parts: Sequence[Tensors], norm: float, step: int, image_size: tuple[int, int], n: int
+) -> HeatMap:
+    return HeatMap(
+        norm=norm,
+        step=step,
+        image_size=image_size,
+        frequencies=heat_frequencies(*image_size, step=step),
+        wrong=torch.cat([part["wrong"] for part in parts[:-1]]),
+        n=n,
     )
 
 
 __all__ = [
     "heat_map_job",
     "read_heat_map",
-    "read_regions",
     "read_shifts",
-    "read_saliency",
-    "region_job",
-    "saliency_job",
     "shift_groups",
     "shifts_job",
 ]

@@ -10,6 +10,7 @@ from notbugs.shifts.fourier import (
     half_plane,
     mirrored,
     parse_band,
+    radii,
 )
 from notbugs.shifts.noise import BandNoise
 from notbugs.shifts.shift import Shift
@@ -33,5 +34,6 @@ __all__ = [
     "fourier_basis",
     "half_plane",
     "mirrored",
+    "radii",
     "at_unit_variance",
 ]

@@ -146,6 +146,16 @@ def mirrored(height: int, width: int, frequencies: Int[Tensor, "vectors 2"]) -> 
     return torch.stack([_mirror(frequencies[:, 0], height), _mirror(frequencies[:, 1], width)], dim=1)
 
 
+def radii(frequencies: Int[Tensor, "vectors 2"], height: int, width: int) -> Float[Tensor, " vectors"]:
+    """How fine each pattern is: the length of its frequency, in cycles per shorter side, as bands count it.
+
+    >>> radii(torch.tensor([[3, 4], [0, 8]]), 32, 64)
+    tensor([3.6056, 4.0000])
+    """
+    scale = torch.tensor([min(height, width) / height, min(height, width) / width], dtype=torch.float64)
+    return torch.linalg.vector_norm(frequencies.double().cpu() * scale, dim=1).float()
+
+
 def at_unit_variance(images: Images, *, spread: float = 0.2) -> Images:
     """Images as filtered ones are displayed: each with mean 1/2 and standard deviation `spread`, clamped to [0, 1].
 
@@ -182,4 +192,5 @@ __all__ = [
     "half_plane",
     "mirrored",
     "parse_band",
+    "radii",
 ]

@@ -1,0 +1,89 @@
+"""What a user adds to an audit: a mask, a reference model. Matched filters of planted features are the oracle."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from app.html_reader import read
+from PIL import Image
+from torch import nn
+
+from notbugs.app.report import write_report
+from notbugs.audits.saliency import planted_masks
+from notbugs.data.planted import planted, truth_of
+from notbugs.errors import NotbugsError
+from notbugs.jobs import PLANS, Job, Subject, audit_job
+from notbugs.threats import L2, MaskFile
+
+DATA = planted("test", count=200, spurious=True)
+TRUTH = truth_of(DATA)
+PLAN = replace(PLANS["quick"], sections=("reliance", "regions", "saliency"))
+
+
+class RobustFilter(nn.Module):
+    """Sees the planted shape and nothing else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.directions = nn.Parameter(TRUTH.directions("robust").flatten(1))
+
+    def embed(self, images):
+        return images.flatten(1) @ self.directions.T
+
+    def forward(self, images):
+        return self.embed(images)
+
+
+def subject(feature):
+    return Subject(model=TRUTH.matched_filter(feature), named=f"{feature} filter")
+
+
+def mask_file(path, mask):
+    Image.fromarray(mask.numpy().astype(np.uint8) * 255).save(path)
+    return MaskFile(str(path))
+
+
+def test_answers_follow_a_mask_or_stay(tmp_path):
+    mask = mask_file(tmp_path / "mask.png", planted_masks(DATA)["spurious"][0])
+    asked = {"threat": L2(0.5), "plan": PLAN, "mask": mask}
+    subjects = [subject("spurious"), subject("robust")]
+    run = audit_job(Job(root=tmp_path, seed=0), "audit", subjects, DATA, **asked)
+    metrics = run.result["metrics"]
+    assert metrics["1.regions.mask.follows"] > 0.95
+    assert metrics["2.regions.mask.stays"] > 0.95
+    assert metrics["1.saliency.mask.gradient.energy"] > 0.5 > metrics["2.saliency.mask.gradient.energy"]
+    assert {flag["model"] for flag in run.result["flags"] if flag["name"] == "follows_the_mask"} == {1}
+    page = read(write_report(run, originals=DATA).read_text())
+    assert "What the mask covers, taken from another image" in page.text
+    assert "the mask that was given" in page.text
+    assert audit_job(Job(root=tmp_path, seed=0), "audit", subjects, DATA, **asked).result == run.result
+    other = mask_file(tmp_path / "other.png", torch.ones(32, 32, dtype=torch.bool))
+    assert audit_job(Job(root=tmp_path, seed=0), "audit", subjects, DATA, **(asked | {"mask": other})) != run
+
+
+def test_a_mask_of_another_size_is_refused(tmp_path):
+    small = mask_file(tmp_path / "mask.png", torch.ones(8, 8, dtype=torch.bool))
+    with pytest.raises(NotbugsError, match="the images have"):
+        audit_job(
+            Job(root=tmp_path / "runs", seed=0), "audit", [subject("robust")], DATA,
+            threat=L2(0.5), plan=PLAN, mask=small,
+        )  # fmt: skip
+    assert not (tmp_path / "runs").exists()
+
+
+def test_robust_features_are_told_from_the_rest_by_a_reference(tmp_path):
+    plan = replace(PLAN, sections=("reliance",))
+    run = audit_job(
+        Job(root=tmp_path, seed=0), "audit", [subject("robust"), subject("nonrobust")], DATA,
+        threat=L2(0.5), plan=plan, reference=RobustFilter(),
+    )  # fmt: skip
+    metrics = run.result["metrics"]
+    # As often as each feature is right.
+    assert metrics["1.conflict.robust"] == pytest.approx(TRUTH.p_robust, abs=0.07)
+    assert metrics["1.conflict.rest"] < 0.1
+    assert metrics["2.conflict.rest"] == pytest.approx(TRUTH.p_nonrobust, abs=0.05)
+    assert metrics["2.conflict.robust"] < 0.1
+    page = read(write_report(run, originals=DATA).read_text())
+    assert "Follow the robust features" in page.text
+    assert "of the answers follow the robust features" in page.text
