@@ -15,8 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from notbugs.data.labeled import LabeledImages
-from notbugs.data.shards import shard_path, write_shard, write_tensors
+from notbugs.data.shards import shard_path, write_tensors
 from notbugs.errors import NotbugsError
 from notbugs.hardware import keep_freed_memory
 from notbugs.progress import Progress, silent
@@ -29,7 +28,7 @@ Task = Callable[[Watch], None]
 
 
 def map_shards(
-    make: Callable[[int], LabeledImages | Mapping[str, Tensor]],
+    make: Callable[[int], Mapping[str, Tensor]],
     count: int,
     directory: Path,
     *,
@@ -37,13 +36,12 @@ def map_shards(
 ) -> list[Path]:
     """Make the shards that `directory` still lacks, in this process. Returns the paths of all of them.
 
-    A shard is a part of a data set, or what was found out about one: tensors by name.
+    A shard is tensors by name: a part of a data set (`shard_of`), or what was found out about one.
     """
     paths = [shard_path(directory, index) for index in range(count)]
     for index, path in enumerate(paths):
         if not path.exists():
-            made = make(index)
-            write_shard(made, path) if isinstance(made, LabeledImages) else write_tensors(made, path)
+            write_tensors(make(index), path)
         progress(index + 1, count, "shards")
     return paths
 

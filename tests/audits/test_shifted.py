@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from notbugs.audits import Mean, Proportion, difference, predictions, quick_predictions, shifted, views_of
-from notbugs.audits.reliance import families
+from notbugs.audits.reliance import ablations
 from notbugs.data.planted import PlantedTruth, planted, truth_of
 from notbugs.errors import NotbugsError
 from notbugs.models import build, frozen
@@ -83,7 +83,7 @@ def test_differences_are_paired_by_image():
 @pytest.mark.parametrize("feature", ["robust", "nonrobust"])
 def test_a_matched_filter_relies_on_its_feature_alone(feature):
     truth = truth_of(DATA)
-    every = families(DATA)
+    every = ablations(DATA)
     found = shifted(
         truth.matched_filter(feature),
         DATA,

@@ -4,7 +4,7 @@ from notbugs.app.audited_models import Page, whose
 from notbugs.app.blocks import Block, Figure, Grid, Section
 from notbugs.app.rows import percent
 from notbugs.app.shift_blocks import bars, heads, looks, one_image
-from notbugs.audits.reliance import families
+from notbugs.audits.reliance import ablations
 from notbugs.jobs import shift_groups
 
 
@@ -53,7 +53,7 @@ def reliance_section(page: Page) -> Section:
     ]
     strips = []
     if page.originals is not None:
-        shifts = {one.name: one for one in families(page.originals) if one.name in groups}
+        shifts = {one.name: one for one in ablations(page.originals) if one.name in groups}
         for title, pick in (("Without", "removed"), ("Only", "kept")):
             chosen = {name: getattr(family, pick) for name, family in shifts.items()}
             strips += one_image(page.originals, title, chosen)

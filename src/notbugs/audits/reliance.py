@@ -40,7 +40,7 @@ class Planted(Shift):
 
 @final
 @dataclass(frozen=True)
-class Family:
+class Ablation:
     """A family of features: what takes it away, what leaves it alone (or as much of that as can be done)."""
 
     name: str
@@ -52,14 +52,14 @@ SMALLEST = 8
 """Images of fewer pixels to a side have no patches to shuffle and nothing to smooth."""
 
 
-def families(data: LabeledImages) -> tuple[Family, ...]:
+def ablations(data: LabeledImages) -> tuple[Ablation, ...]:
     """The families that reliance is measured on: frequencies, shape, texture, colour; on planted data its features.
 
     Frequencies are divided at patterns of four pixels, half of what the images can hold. Patches in random order have
     their texture and no shape; under a median filter the shapes are left and no texture.
 
     >>> from notbugs import load
-    >>> [family.name for family in families(load("planted").first(3))]
+    >>> [one.name for one in ablations(load("planted").first(3))]
     ['robust', 'nonrobust', 'low frequencies', 'high frequencies', 'shape', 'texture', 'colour']
     """
     height, width = data.images.shape[2:]
@@ -68,18 +68,18 @@ def families(data: LabeledImages) -> tuple[Family, ...]:
     side = max(3, 2 * round(min(height, width) * 5 / 64) + 1)
     smooth, shuffled = WithoutTexture(side), Shuffled(4)
     general = [
-        Family("low frequencies", removed=high, kept=low),
-        Family("high frequencies", removed=low, kept=high),
-        Family("shape", removed=shuffled, kept=smooth),
-        Family("texture", removed=smooth, kept=shuffled),
-        Family("colour", removed=WithoutColour(), kept=OnlyColour()),
+        Ablation("low frequencies", removed=high, kept=low),
+        Ablation("high frequencies", removed=low, kept=high),
+        Ablation("shape", removed=shuffled, kept=smooth),
+        Ablation("texture", removed=smooth, kept=shuffled),
+        Ablation("colour", removed=WithoutColour(), kept=OnlyColour()),
     ]
     if data.images.shape[1] != 3:
         general = [one for one in general if one.name != "colour"]
     if min(height, width) < SMALLEST:
         general = [one for one in general if one.name not in ("shape", "texture")]
     truth = truth_of(data)
-    return (*(_planted_families(truth) if truth else ()), *general)
+    return (*(_planted_ablations(truth) if truth else ()), *general)
 
 
 def planted_features(truth: PlantedTruth) -> tuple[Feature, ...]:
@@ -87,11 +87,11 @@ def planted_features(truth: PlantedTruth) -> tuple[Feature, ...]:
     return ("robust", "nonrobust", "spurious") if truth.spurious else ("robust", "nonrobust")
 
 
-def _planted_families(truth: PlantedTruth) -> tuple[Family, ...]:
+def _planted_ablations(truth: PlantedTruth) -> tuple[Ablation, ...]:
     return tuple(
-        Family(feature, removed=Planted(truth, feature, False), kept=Planted(truth, feature, True))
+        Ablation(feature, removed=Planted(truth, feature, False), kept=Planted(truth, feature, True))
         for feature in planted_features(truth)
     )
 
 
-__all__ = ["Family", "Planted", "families"]
+__all__ = ["Ablation", "Planted", "ablations"]

@@ -24,9 +24,9 @@ def shard_path(directory: Path, index: int) -> Path:
     return directory / f"shard-{index:05d}.safetensors"
 
 
-def write_shard(data: LabeledImages, path: Path) -> None:
-    """Images (float32), labels and columns of `data`, atomically; equal content gives equal bytes."""
-    write_tensors({"images": data.images, "labels": data.labels, **data.columns}, path)
+def shard_of(data: LabeledImages) -> dict[str, Tensor]:
+    """Images (float32), labels and columns of `data` as what `write_tensors` writes and `read_shard` reads."""
+    return {"images": data.images, "labels": data.labels, **data.columns}
 
 
 def write_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:

@@ -14,7 +14,7 @@ from notbugs.errors import NotbugsError, unknown
 
 _SOURCES = (
     "planted", "planted-spurious", "digits", "cifar10", "cifar10:CLASS,CLASS", "folder:PATH", "hf:NAME",
-    "parquet:PATH", "built:DIR",
+    "parquet:PATH", "built:DIR", "tagged:SOURCE", "SOURCE@SHIFT",
 )  # fmt: skip
 
 _CIFAR10_ON_THE_HUB = "uoft-cs/cifar10"

@@ -1,18 +1,19 @@
 """An audit under attack as a run directory: a shard is a part of the images that every attack has been tried on."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from notbugs.attacks import Attack
 from notbugs.audits import AdversarialAudit, audit
 from notbugs.audits.adversarial import reasons
 from notbugs.audits.flag import Flag
 from notbugs.data.labeled import LabeledImages, Origin
-from notbugs.data.shards import concatenate, read_shard, shard_path
+from notbugs.data.shards import concatenate, read_shard, shard_of, shard_path
 from notbugs.errors import NotbugsError
 from notbugs.execution import map_shards
 from notbugs.jobs.job import Job, resolved_precision
@@ -63,7 +64,7 @@ def adversarial_job(
         return run
     clock, count = run.clock(), -(-len(data) // shard_size)
 
-    def make(index: int) -> LabeledImages:
+    def make(index: int) -> Mapping[str, Tensor]:
         rows = torch.arange(index * shard_size, min((index + 1) * shard_size, len(data)))
 
         def inside(done: int, total: int, note: str) -> None:
@@ -81,7 +82,7 @@ def adversarial_job(
             precision=precision,
             progress=inside,
         ).found
-        return dataclasses.replace(found, columns={**found.columns, "index": rows.to(data.labels.device)})
+        return {**shard_of(found), "index": rows.to(data.labels.device)}
 
     def keep(done: int, total: int, note: str) -> None:
         clock.keep()

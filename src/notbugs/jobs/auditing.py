@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from notbugs.audits import nearest_attack, suite_attacks
-from notbugs.audits.reliance import families
+from notbugs.audits.reliance import ablations
 from notbugs.audits.spectral import usual_norm
 from notbugs.data.labeled import LabeledImages
 from notbugs.errors import NotbugsError
@@ -177,7 +177,7 @@ def _makers(
         return heat_map_job(job, name, subject, data.part(plan.heat_images), step=step)
 
     def reliance(job: Job, name: str, subject: Subject) -> Run:
-        groups = {one.name: {"without": one.removed, "only": one.kept} for one in families(data)}
+        groups = {one.name: {"without": one.removed, "only": one.kept} for one in ablations(data)}
         return shifts_job(job, name, subject, data, groups=groups, seeds=(job.seed,))
 
     def saliency(job: Job, name: str, subject: Subject) -> Run:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from notbugs.data.labeled import LabeledImages
-from notbugs.data.shards import concatenate, is_complete, read_built, read_shard, write_origin
+from notbugs.data.shards import concatenate, is_complete, read_built, read_shard, shard_of, write_origin
 from notbugs.execution import map_shards
 from notbugs.features import SHARD_SIZE, Builder, build_shard, built_origin, prepare, shard_count
 from notbugs.jobs.job import Job, resolved_precision
@@ -46,7 +46,7 @@ def build_job(
         job.progress(done, total, note)
 
     shards = map_shards(
-        lambda index: build_shard(builder, source, index, seed=job.seed, shard_size=shard_size),
+        lambda index: shard_of(build_shard(builder, source, index, seed=job.seed, shard_size=shard_size)),
         shard_count(data, shard_size),
         run.path,
         progress=report,

@@ -7,7 +7,7 @@ import torch
 
 from notbugs.attacks.ascent import input_gradients
 from notbugs.audits import quick_predictions, views_of
-from notbugs.audits.reliance import families
+from notbugs.audits.reliance import ablations
 from notbugs.audits.spectral import heat_frequencies
 from notbugs.data.labeled import LabeledImages
 from notbugs.jobs.plan import Plan, frequency_shifts, heat_step
@@ -54,7 +54,7 @@ def expected_seconds(
         "adversarial": n * gradient * (GRADIENTS[plan.attacks] + NEAREST * plan.norms),
         "corruption": n * trials * sum(forward + one for one in corrupting.values()),
         "frequency": (n * filters + vectors * min(n, plan.heat_images)) * forward,
-        "reliance": 2 * n * len(families(data)) * forward,
+        "reliance": 2 * n * len(ablations(data)) * forward,
         "regions": n * WINDOWS * forward,
         "saliency": min(n, 100) * SALIENCY * gradient,
     }
