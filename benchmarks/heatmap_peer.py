@@ -11,7 +11,8 @@ import torch
 def main() -> None:
     task = json.loads(sys.argv[1])
     library = torch.library.Library("torchvision", "DEF")
-    library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    for operator in ("nms", "qnms"):
+        library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     import torchvision
     from fhmap.fourier.heatmap import eval_fourier_heatmap
     from torchvision import transforms

@@ -1,8 +1,8 @@
 """`python -m benchmarks.heatmaps --peer DIR`: the Fourier heat map beside gatheluck/FourierHeatmap.
 
 DIR is a checkout of https://github.com/gatheluck/FourierHeatmap (1b4ef0f was measured), which is not packaged. It
-runs in an environment of its own with torchvision; a torch without accelerators lacks the one operator that
-torchvision looks for when it is imported, so that it is declared first. Both look at the same network and images,
+runs in an environment of its own with torchvision; a torch without accelerators lacks the two operators that
+torchvision looks for when it is imported, so that they are declared first. Both look at the same network and images,
 every vector of the half plane; theirs is a cosine, ours the cosine and sine of U_ij: the maps agree but for noise.
 """
 

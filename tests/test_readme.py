@@ -94,6 +94,20 @@ def test_the_critics_table_holds_the_committed_numbers() -> None:
             assert abs(float(cell) - 100 * result["metrics"][f"{model}.{name}"]) <= 0.0501, model
 
 
+def test_the_spectrum_table_holds_the_committed_numbers() -> None:
+    result = json.loads((ROOT / "results" / "study-spectrum.json").read_text())
+    lines = README.split("What robustness costs")[1].split("\n\n")[1].splitlines()[2:]
+    names = (
+        "clean_accuracy", "corruption.mean", "corruption.gaussian_noise.mean", "noise.high.8", "corruption.fog.mean",
+        "corruption.contrast.mean", "noise.low.2", "robust_accuracy",
+    )  # fmt: skip
+    models = [one["named"] for one in result["config"]["models"]]
+    assert len(models) == 6
+    for model, line in zip(models, lines, strict=True):
+        for name, cell in zip(names, line.strip("| ").split(" | ")[1:], strict=True):
+            assert abs(float(cell) - 100 * result["metrics"][f"{model}.{name}"]) <= 0.0501, (model, name)
+
+
 def test_the_ten_lines_run() -> None:
     """On few images and a small network, a step each; the calls are the README's own."""
     code = re.search(r"```python\n(.*?)```", README, re.DOTALL)[1]

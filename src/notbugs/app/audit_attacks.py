@@ -26,7 +26,8 @@ def attack_section(page: Page) -> Section:
     budget, told = budget_text(str(first.threat)), []
     blocks: list[Block] = []
     for label, one in found.items():
-        told += [f"{whose(label, found)}{sentence}" for sentence in _findings(one)]
+        said = _findings(one)
+        told += [f"{whose(label, found)}{sentence}" for sentence in (said if len(found) == 1 else said[:1])]
     names = list(found)
     for label in names[1:]:
         gain = found[label].robust_accuracy - first.robust_accuracy

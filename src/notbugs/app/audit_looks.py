@@ -27,6 +27,7 @@ def frequency_section(page: Page) -> Section:
     if models:
         found = {model.label: read_heat_map(model.stages["heat"]) for model in models}
         first = next(iter(found.values()))[0]
+        errors = [(label, one.map()) for label, (one, _) in found.items()]
         for label, (one, _) in found.items():
             rings = one.by_radius()
             worst = max(rings, key=lambda ring: rings[ring])
@@ -41,12 +42,13 @@ def frequency_section(page: Page) -> Section:
                 caption=f"Errors in percent when a single Fourier basis vector of L2 length {first.norm:.3g} is "
                 f"added to each channel (Yin et al. 2019); n = {first.n} images a vector. The middle is frequency 0.",
                 drawing=map_panels(
-                    [(label, one.map()) for label, (one, _) in found.items()],
+                    errors,
                     extent=(left, right, bottom, top),
                     labels=("cycles across", "cycles down"),
                     unit="errors, %",
                     told=" ".join(f"{label}: {_told(one.by_radius())}." for label, (one, _) in found.items()),
                     name="heat",
+                    highest=max(float(values.nan_to_num().max()) for _, values in errors) or 1.0,
                 ),
             )
         ]

@@ -123,9 +123,10 @@ def _gains(models: Sequence[Audited], groups: Mapping[str, Any]) -> list[str]:
             for name in groups
         }
         best, worst = max(gain, key=lambda name: gain[name]), min(gain, key=lambda name: gain[name])
+        mean = model.value("corruption", "mean") - first.value("corruption", "mean")
         told.append(
-            f"{COMPARES}{first.label}, {model.label} gains most under {human(best)} ({100 * gain[best]:+.1f} "
-            f"points) and least under {human(worst)} ({100 * gain[worst]:+.1f})."
+            f"{COMPARES}{first.label}, {model.label} has {100 * mean:+.1f} points on average: most under "
+            f"{human(best)} ({100 * gain[best]:+.1f}), least under {human(worst)} ({100 * gain[worst]:+.1f})."
         )
     return told
 

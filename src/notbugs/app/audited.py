@@ -7,7 +7,7 @@ from notbugs.app.audit_attacks import attack_section
 from notbugs.app.audit_looks import frequency_section, region_section, saliency_section
 from notbugs.app.audit_reliance import reliance_section
 from notbugs.app.audit_shifts import corruption_section
-from notbugs.app.audited_models import Audited, Page, audited_models, lead
+from notbugs.app.audited_models import Audited, Page, audited_models, leads
 from notbugs.app.blocks import Entry, Grid, Section
 from notbugs.app.repeating import duration
 from notbugs.app.rows import budget_text, percent
@@ -33,7 +33,7 @@ def audited(run: Run, result: dict[str, Any], originals: LabeledImages | None) -
         "template": "audit.html",
         "title": f"notbugs: {run.path.name}",
         "headline": _headline(models, config),
-        "findings": [said for section in sections if (said := lead(section.findings, models=len(models)))],
+        "findings": [said for section in sections for said in leads(section.findings, models=len(models))],
         "facts": [
             (
                 "Models" if len(models) > 1 else "Model",

@@ -65,10 +65,14 @@ def audited_models(run: Run, result: Mapping[str, Any]) -> tuple[Audited, ...]:
     return tuple(found)
 
 
-def lead(findings: Sequence[str], *, models: int) -> str:
-    """What the head of the page says of a section: of one model what was found first, of several how they differ."""
-    said = findings if models == 1 else [sentence for sentence in findings if sentence.startswith(COMPARES)]
-    return said[0] if said else ""
+def leads(findings: Sequence[str], *, models: int) -> list[str]:
+    """What the head of the page says of a section: of one model what was found first; of several how the second one
+    and the last differ from the first.
+    """
+    if models == 1:
+        return list(findings[:1])
+    said = [sentence for sentence in findings if sentence.startswith(COMPARES)]
+    return list(dict.fromkeys([*said[:1], *said[-1:]]))
 
 
 def whose(label: str, models: Sized) -> str:
@@ -99,4 +103,4 @@ def short_names(names: list[str]) -> list[str]:
     return names
 
 
-__all__ = ["COMPARES", "Audited", "Page", "audited_models", "lead", "short_names", "titled", "whose"]
+__all__ = ["COMPARES", "Audited", "Page", "audited_models", "leads", "short_names", "titled", "whose"]

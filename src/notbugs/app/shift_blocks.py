@@ -6,6 +6,7 @@ import torch
 
 from notbugs.app.audited_models import Audited, Page
 from notbugs.app.blocks import Entry, Grid, Pictures
+from notbugs.app.dots import accuracy_dots
 from notbugs.app.figures import Series, accuracy_bars
 from notbugs.app.pictures import Strip, strip
 from notbugs.app.rows import percent
@@ -15,6 +16,9 @@ from notbugs.data.labeled import LabeledImages
 from notbugs.jobs import read_shifts, shift_groups
 from notbugs.shifts import Band, Shift, at_unit_variance, parse_shift
 from notbugs.tensors import Images
+
+MOST_BARS = 3
+"""Models that a group of bars has room for; more are dots."""
 
 
 def bars(
@@ -35,11 +39,12 @@ def bars(
         + "."
         for group, key in zip(names, keys, strict=True)
     )
-    chance = 1 / page.classes
+    chance, many = 1 / page.classes, len(models) > MOST_BARS
+    draw = accuracy_dots if many else accuracy_bars
     return Drawing(
-        wide=accuracy_bars(names, series, chance=chance, name=f"bars-{name}"),
-        narrow=accuracy_bars(names, series, chance=chance, narrow=True, name=f"bars-{name}-narrow"),
-        alt=f"Bar chart of accuracy in percent. {told}",
+        wide=draw(names, series, chance=chance, name=f"bars-{name}"),
+        narrow=draw(names, series, chance=chance, narrow=True, name=f"bars-{name}-narrow"),
+        alt=f"{'Dot' if many else 'Bar'} chart of accuracy in percent. {told}",
     )
 
 

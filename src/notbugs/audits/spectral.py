@@ -1,7 +1,7 @@
 """Which frequencies a model is sensitive to: the Fourier heat map, and its first order in one backward pass."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import torch
@@ -21,6 +21,7 @@ from notbugs.progress import Progress, silent
 from notbugs.seeds import generator
 from notbugs.shifts import fourier_basis, half_plane, mirrored, radii
 from notbugs.tensors import Classifier, Images
+from notbugs.threads import over_parts
 
 REACH = 31
 """Frequencies up to so many cycles are looked at: all of an image of 63 pixels, 63 x 63 of a larger one's."""
@@ -122,18 +123,23 @@ def errors_along(
 ) -> Int[Tensor, " vectors"]:
     """How many images are wrong with each of these Fourier basis vectors added; the model is frozen."""
     height, width = data.images.shape[2:]
-    wrong = []
-    for number, frequency in enumerate(frequencies):
+    alone = replace(views, threads=1)  # each thread has vectors of its own
+
+    def errors(frequency: Int[Tensor, " 2"]) -> int:
         wave = fourier_basis(frequency[None], height, width).to(data.images)[0] * norm
         draw = generator(seed, "heat map", *frequency.tolist())
         heads = torch.rand(len(data), data.images.shape[1], 1, 1, generator=draw) < 0.5
         signs = torch.where(heads, 1.0, -1.0).to(data.images)
 
-        def added(images: Images, at: range, wave: Tensor = wave, signs: Tensor = signs) -> Images:
+        def added(images: Images, at: range) -> Images:
             return torch.addcmul(images, signs[at.start : at.stop], wave).clamp_(0, 1)
 
-        wrong.append(len(data) - int(right_under(views, data, added).sum()))
-        progress(number + 1, len(frequencies), "Fourier basis vectors")
+        return len(data) - int(right_under(alone, data, added).sum())
+
+    wrong: list[int] = []
+    for some in frequencies.split(4 * views.threads):
+        wrong += over_parts(errors, list(some), threads=views.threads)
+        progress(len(wrong), len(frequencies), "Fourier basis vectors")
     return torch.tensor(wrong)
 
 
