@@ -58,12 +58,12 @@ def test_answers_follow_a_mask_or_stay(tmp_path):
     assert "What the mask covers, taken from another image" in page.text
     assert "the mask that was given" in page.text
     assert audit_job(Job(root=tmp_path, seed=0), "audit", subjects, DATA, **asked).result == run.result
-    other = mask_file(tmp_path / "other.png", torch.ones(32, 32, dtype=torch.bool))
+    other = mask_file(tmp_path / "other.png", ~mask.mask)
     assert audit_job(Job(root=tmp_path, seed=0), "audit", subjects, DATA, **(asked | {"mask": other})) != run
 
 
 def test_a_mask_of_another_size_is_refused(tmp_path):
-    small = mask_file(tmp_path / "mask.png", torch.ones(8, 8, dtype=torch.bool))
+    small = mask_file(tmp_path / "mask.png", torch.eye(8, dtype=torch.bool))
     with pytest.raises(NotbugsError, match="the images have"):
         audit_job(
             Job(root=tmp_path / "runs", seed=0), "audit", [subject("robust")], DATA,
@@ -87,3 +87,26 @@ def test_robust_features_are_told_from_the_rest_by_a_reference(tmp_path):
     page = read(write_report(run, originals=DATA).read_text())
     assert "Follow the robust features" in page.text
     assert "of the answers follow the robust features" in page.text
+
+
+@pytest.mark.parametrize(
+    "data, reference, message",
+    [
+        (DATA, nn.Flatten(), r"has no embed\(\)"),
+        (DATA.take(DATA.labels == 3), RobustFilter(), "holds one class"),
+        (replace(DATA, labels=DATA.labels % 2, class_names=("a", "b")), RobustFilter(), "has 10 classes"),
+    ],
+)
+def test_a_reference_that_does_not_fit_is_refused_before_any_work(tmp_path, data, reference, message):
+    with pytest.raises(NotbugsError, match=message):
+        audit_job(
+            Job(root=tmp_path / "runs", seed=0), "audit", [subject("robust")], data,
+            threat=L2(0.5), plan=PLAN, reference=reference,
+        )  # fmt: skip
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_mask_must_name_a_part_of_the_image(tmp_path):
+    for whole in (torch.ones, torch.zeros):
+        with pytest.raises(NotbugsError, match="it names no part of the image"):
+            mask_file(tmp_path / "mask.png", whole(32, 32, dtype=torch.bool))

@@ -1,5 +1,7 @@
 """A corrupted copy on disk: what other programs read is what `SOURCE@SHIFT` shows, to 8 bits."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -66,3 +68,17 @@ def test_what_there_is_not_is_named(data, tmp_path, wrong, message):
     with pytest.raises(NotbugsError, match=message):
         write_corrupted(data, tmp_path, **({"corruption": "fog"} | wrong))
     assert not list(tmp_path.iterdir())
+
+
+def test_folders_that_would_give_other_labels_are_refused(data, tmp_path):
+    swapped = replace(data, class_names=("zero", *data.class_names[1:]))
+    with pytest.raises(NotbugsError, match="zero first, not 1"):
+        write_corrupted(swapped, tmp_path, "fog", layout="imagefolder")
+    assert not list(tmp_path.iterdir())
+    write_corrupted(swapped, tmp_path, "fog", severities=(1,))
+
+
+def test_a_class_without_images_is_refused(data, tmp_path):
+    few = data.take(torch.isin(data.labels, torch.tensor([3, 5])))
+    with pytest.raises(NotbugsError, match="no image of class 0"):
+        write_corrupted(few, tmp_path, "fog", layout="imagefolder")

@@ -37,3 +37,13 @@ def test_the_fifth_severity_is_its_quality():
     corrupted = Corruption("jpeg_compression", 5, "imagenet")(image)[0]
     assert (corrupted - _pillow(image[0], 7)).abs().mean() * 255 <= 1.0
     assert torch.equal((corrupted * 255).round() / 255, corrupted)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("quality", [10, 25, 50, 80])
+def test_flat_images_are_pillows_to_the_bit(quality, channels):
+    """Halves of a step, which half of all flat blocks have, are rounded away from 0."""
+    images = (torch.arange(256) / 255).view(256, 1, 1, 1).expand(256, channels, 16, 16).contiguous()
+    ours = jpeg_compression(images, (quality,), draws_of(range(256), "jpeg", seed=0))
+    theirs = torch.stack([_pillow(image, quality) for image in images])
+    assert torch.equal((ours * 255).round(), (theirs * 255).round())

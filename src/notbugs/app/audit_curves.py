@@ -12,13 +12,13 @@ import matplotlib
 from matplotlib.axes import Axes
 
 from notbugs.app.rows import budget_text, norm_text, percent
-from notbugs.app.svg import INK, MUTED, PAGE, SERIES, Drawing, as_svg, new_figure, shortened, styled
+from notbugs.app.svg import INK, MARKERS, MUTED, PAGE, SERIES, Drawing, as_svg, new_figure, shortened, styled
 from notbugs.errors import NotbugsError
 from notbugs.threats import L2, TOLERANCE, Linf, Threat
 
 POINTS = 400
 """Points of a line: more cannot be told apart."""
-_MARKERS, _DASHES = "os^", ("-", (0, (5, 2)), (0, (1, 1.5)))
+_DASHES = ("-", (0, (5, 2)), (0, (1, 1.5)))
 
 
 @final
@@ -170,7 +170,7 @@ def _finite(eps: float) -> float:
 
 
 def _line_style(number: int) -> dict[str, Any]:
-    color, marker = SERIES[number % len(SERIES)], _MARKERS[number % len(_MARKERS)]
+    color, marker = SERIES[number % len(SERIES)], MARKERS[number % len(SERIES)]
     dash = _DASHES[number // len(SERIES) % len(_DASHES)]
     return {"color": color, "marker": marker, "linestyle": dash, "linewidth": 1.8}
 

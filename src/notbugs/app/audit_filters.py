@@ -66,14 +66,15 @@ def learned_blocks(page: Page) -> list[Block]:
             curves, xlabel="cut-off, cycles per image", chance=1 / page.classes, name="learned"
         ),
     )
-    tests = [(group, cut) for group, found in groups.items() for cut, _ in found]
-    models = {model.label: model for found in groups.values() for _, model in [(0.0, first), *found]}
+    tested = shift_groups(first.stages["frequency"])
+    taught = {str(model.trained_under) for model in page.having("frequency")}
+    tests = [(group, cut) for group in _SAID for cut, text in tested[group].items() if text in taught]
     grid = Grid(
         caption="What was learned from some frequencies, tested on others: accuracy in percent with 95 % intervals.",
-        head=("Trained on", *(f"{group.replace('filter.', '')} {cut:g}" for group, cut in tests)),
+        head=("Trained on", *(f"{group.replace('filter.', '')} {cut}" for group, cut in tests)),
         rows=[
-            (model.label, tuple(model.entry("frequency", f"{group}.{cut:g}") for group, cut in tests))
-            for model in models.values()
+            (model.label, tuple(model.entry("frequency", f"{group}.{cut}") for group, cut in tests))
+            for model in (first, *(one for one in page.having("frequency") if one is not first))
         ],
     )
     return [figure, grid]

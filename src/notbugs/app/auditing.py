@@ -24,6 +24,7 @@ from notbugs.app.options import (
 if TYPE_CHECKING:
     from notbugs.data import LabeledImages
     from notbugs.jobs import Plan, Subject
+    from notbugs.models import ImageClassifier
 
 
 @app.command
@@ -94,16 +95,20 @@ def audit(
 
     Example: notbugs audit runs/train-wrn-16-2-0123456789 --data cifar10 --threat linf:8/255
     """
-    from notbugs.app.limits import parse_limits, require_limits, require_sections
+    from notbugs.app.limits import parse_limits, require_asked, require_limits, require_sections
     from notbugs.app.progress import watching
     from notbugs.app.report import write_report
-    from notbugs.errors import require_positive
+    from notbugs.errors import NotbugsError, require_positive
     from notbugs.jobs import PLANS, Subject, audit_job, open_audit
     from notbugs.runs import find_classifier, load_classifier, source_digest
     from notbugs.threats import MaskFile, parse_threat
 
     settle(common)
     require_positive("n", n)
+    if not models:
+        raise NotbugsError(
+            "name at least one model, as in: notbugs audit runs/train-0123456789 --data cifar10"
+        )
     budget, limits = parse_threat(threat), parse_limits(fail_under)
     plan = PLANS[suite]
     plan = replace(
@@ -113,6 +118,7 @@ def audit(
         sections=_in_order(sections) if sections else plan.sections,
     )
     require_sections(limits, plan.sections)
+    require_asked(limits, {"conflict.": ("--reference", reference), "regions.mask.": ("--mask", mask)})
     subjects = [
         Subject(model=find_classifier(one, device=device_of(common)), named=one, source=source_digest(one))
         for one in models
@@ -127,7 +133,7 @@ def audit(
     with watching(quiet=common.quiet) as watch:
         audited = (job_of(common, watch("audit")), f"audit-{suite}", subjects, images)
         if not common.quiet and not open_audit(*audited, **asked).is_done:
-            _say_how_long(subjects, images, plan, common)
+            _say_how_long(subjects, images, plan, asked["reference"], common)
         run = audit_job(*audited, **asked, watch=watch)
     write_report(run, originals=images)
     show(run, common)
@@ -145,15 +151,21 @@ def _in_order(sections: str) -> tuple[str, ...]:
 
 
 def _say_how_long(
-    subjects: "Sequence[Subject]", images: "LabeledImages", plan: "Plan", common: Common
+    subjects: "Sequence[Subject]",
+    images: "LabeledImages",
+    plan: "Plan",
+    reference: "ImageClassifier | None",
+    common: Common,
 ) -> None:
     """The expected time of each section, all models together; parts that are there already take none."""
     from notbugs.app.repeating import duration
-    from notbugs.jobs import expected_seconds
+    from notbugs.jobs import expected_conflict_seconds, expected_seconds
 
     total: dict[str, float] = {}
     for subject in subjects:
         for section, seconds in expected_seconds(subject, images, plan, precision=common.precision).items():
             total[section] = total.get(section, 0.0) + seconds
+    if reference is not None:
+        total["robust features"] = expected_conflict_seconds(reference, images, precision=common.precision)
     parts = ", ".join(f"{section} {duration(seconds)}" for section, seconds in total.items())
     say(f"{images}: about {duration(sum(total.values()))} at most ({parts})")

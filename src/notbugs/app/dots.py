@@ -6,9 +6,7 @@ from typing import Any
 import matplotlib
 
 from notbugs.app.figures import Series
-from notbugs.app.svg import INK, LINE, MUTED, PAGE, SERIES, as_svg, new_figure, shortened, styled
-
-_MARKERS = "os^Dv"
+from notbugs.app.svg import INK, LINE, MARKERS, MUTED, PAGE, SERIES, as_svg, new_figure, shortened, styled
 
 
 def accuracy_dots(
@@ -25,7 +23,7 @@ def accuracy_dots(
             color = SERIES[number % len(SERIES)]
             look: dict[str, Any] = {
                 "color": color,
-                "marker": _MARKERS[number % len(_MARKERS)],
+                "marker": MARKERS[number % len(MARKERS)],
                 "markerfacecolor": color if number < len(SERIES) else PAGE,
                 "linestyle": "none",
                 "markersize": 6.5,
@@ -36,7 +34,8 @@ def accuracy_dots(
                 if value is None:
                     continue
                 if interval is not None:
-                    axes.hlines(row + shift, *(100 * end for end in interval), color=color, linewidth=1.2)
+                    low, high = interval
+                    axes.hlines(row + shift, 100 * low, 100 * high, color=color, linewidth=1.2)
                 axes.plot(100 * value, row + shift, **look)
             handles.append(matplotlib.lines.Line2D([], [], label=shortened(one.label), **look))
         for row in range(1, len(groups)):

@@ -48,6 +48,14 @@ def require_sections(limits: Mapping[str, float], sections: Sequence[str]) -> No
             )
 
 
+def require_asked(limits: Mapping[str, float], options: Mapping[str, tuple[str, object]]) -> None:
+    """Raise NotbugsError for a number that comes with an option, by how its name begins, which was not given."""
+    for name in limits:
+        for begins, (option, given) in options.items():
+            if name.startswith(begins) and given is None:
+                raise NotbugsError(f"--fail-under {name}: there is such a number with {option} only; give it")
+
+
 def require_limits(result: Mapping[str, Any], limits: Mapping[str, float]) -> None:
     """End the program with exit code 1 and a line for each number that is lower, of any of the models.
 
@@ -74,4 +82,4 @@ def _is(name: str, key: str, several: bool) -> bool:
     return (key.partition(".")[2] if several else key) == name
 
 
-__all__ = ["parse_limits", "require_limits", "require_sections"]
+__all__ = ["parse_limits", "require_asked", "require_limits", "require_sections"]

@@ -19,6 +19,8 @@ from matplotlib.figure import Figure
 # Colours no figure uses otherwise; `as_svg` turns them into the style sheet's names.
 INK, MUTED, LINE, PAGE = "#010101", "#020202", "#030303", "#070707"
 SERIES = ("#040404", "#050505", "#060606")
+MARKERS = "os^Dv"
+"""Nothing is told by colour alone: a line or a row of dots has a marker of its own, too."""
 _VARIABLES = {
     INK: "var(--ink, #1b1d21)",
     MUTED: "var(--muted, #646a73)",

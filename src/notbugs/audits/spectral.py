@@ -134,7 +134,7 @@ def errors_along(
         def added(images: Images, at: range) -> Images:
             return torch.addcmul(images, signs[at.start : at.stop], wave).clamp_(0, 1)
 
-        return len(data) - int(right_under(alone, data, added).sum())
+        return len(data) - int(right_under(alone, data, added, at_once=250).sum())
 
     wrong: list[int] = []
     for some in frequencies.split(4 * views.threads):

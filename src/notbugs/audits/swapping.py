@@ -94,7 +94,9 @@ class Moved:
 
     def flag(self) -> Flag | None:
         """A reason to distrust the accuracy: it hangs on this part far more than on as large a one anywhere."""
-        if self.follows.n < FEWEST or self.follows.interval[0] <= max(SUSPICIOUS, STANDS_OUT * self.area):
+        # From a large part nearly all answers may well go: halfway between its size and everything is far more.
+        limit = max(SUSPICIOUS, min(STANDS_OUT * self.area, (1 + self.area) / 2))
+        if self.follows.n < FEWEST or self.follows.interval[0] <= limit:
             return None
         return Flag(
             "follows_the_mask",

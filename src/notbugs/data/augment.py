@@ -40,10 +40,10 @@ class Augmentation:
     def __post_init__(self) -> None:
         for name in ("translate", "cutout", "noise"):
             value = getattr(self, name)
-            for one in value if isinstance(value, tuple) else (value,):
+            for one in value if isinstance(value, tuple) and name == "noise" else (value,):
                 if not 0 <= one < float("inf"):
                     raise NotbugsError(f"augmentation: {name} must be 0 or more, got {value}")
-        if isinstance(self.noise, tuple) and not self.noise[0] < self.noise[1]:
+        if isinstance(self.noise, tuple) and not (len(self.noise) == 2 and self.noise[0] < self.noise[1]):
             raise NotbugsError(f"augmentation: noise between two values, the lower first, got {self.noise}")
 
     def __call__(self, images: Images, *, generator: torch.Generator) -> Images:

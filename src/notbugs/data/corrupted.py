@@ -7,12 +7,13 @@ from typing import Literal
 
 import numpy as np
 
-from notbugs.data.eight_bit import class_folders, eight_bit, png
+from notbugs.data.eight_bit import eight_bit, folder_names, write_pngs
 from notbugs.data.labeled import LabeledImages
 from notbugs.errors import NotbugsError
 from notbugs.files import appearing
 from notbugs.progress import Progress, silent
 from notbugs.shifts import Corruption
+from notbugs.shifts.corruptions import OF_BRIGHTNESS
 
 Layout = Literal["npy", "imagefolder"]
 
@@ -32,7 +33,8 @@ def write_corrupted(
     """All images under one corruption, at every severity, rounded to 8 bits; returns the path that was written.
 
     * `npy`, as CIFAR-10-C: `NAME.npy`, (severities x images, height, width, channels) in uint8, severity by severity.
-    * `imagefolder`, as ImageNet-C: `NAME/SEVERITY/CLASS/000000.png`, numbered by row.
+    * `imagefolder`, as ImageNet-C: `NAME/SEVERITY/CLASS/000000.png`, numbered by row. Its readers number the classes
+      by sorted folder name, so that those of `data` must be in that order and none without images.
 
     What is there already is left as it is; it appears whole or not at all. The same seed gives the same images, which
     are those of `under_shift`. Raises NotbugsError for a corruption or severity that there is not, and for
@@ -46,6 +48,7 @@ def write_corrupted(
     ('fog.npy', (20, 32, 32, 3))
     """
     shifts = [Corruption(corruption, float(severity)) for severity in severities]
+    require_layout(data, [corruption], layout)
     path = directory / (f"{corruption}.npy" if layout == "npy" else corruption)
     if not path.exists():
         parts = _parts(data, shifts, seed, progress)
@@ -54,6 +57,33 @@ def write_corrupted(
         else:
             _write_folders(path, shifts, data, parts)
     return path
+
+
+def require_layout(data: LabeledImages, corruptions: Sequence[str], layout: Layout) -> None:
+    """Raise NotbugsError for images or classes that the layout, or one of the corruptions, cannot take."""
+    channels = data.images.shape[1]
+    for name in corruptions:
+        if name in OF_BRIGHTNESS and channels not in (1, 3):
+            raise NotbugsError(
+                f"{name} needs grey or RGB images, these have {channels} channels; leave it out"
+            )
+    if layout == "imagefolder":
+        if channels not in (1, 3):
+            raise NotbugsError(
+                f"PNG holds 1 or 3 channels, these images have {channels}; take the layout npy"
+            )
+        names = folder_names(data.class_names)
+        empty = set(range(data.classes)) - set(data.labels.tolist())
+        if empty:
+            raise NotbugsError(
+                f"no image of class {data.class_names[min(empty)]}: the folders would be numbered without it; "
+                "take more images, or the layout npy"
+            )
+        if names != sorted(names):
+            raise NotbugsError(
+                f"folders are numbered by their sorted names, and the classes of {data.origin.name} are in another "
+                f"order ({names[0]} first, not {min(names)}): labels would be others; take the layout npy"
+            )
 
 
 Part = tuple[int, int, np.ndarray]
@@ -73,18 +103,18 @@ def _parts(
 
 
 def _write_array(path: Path, shifts: int, data: LabeledImages, parts: Iterator[Part]) -> None:
-    """An array that need not fit into memory."""
+    """An array that need not fit into memory: parts come in order, and are appended."""
     n, channels, height, width = data.images.shape
-    hidden = path.parent / f".{path.name}.{os.getpid()}.partial"
+    hidden = path.parent / f".{path.name}.partial"
+    header = {"descr": "|u1", "fortran_order": False, "shape": (shifts * n, height, width, channels)}
     try:
-        array = np.lib.format.open_memmap(
-            hidden, mode="w+", dtype=np.uint8, shape=(shifts * n, height, width, channels)
-        )
-        for number, first, pixels in parts:
-            start = number * n + first
-            array[start : start + len(pixels)] = pixels.transpose(0, 2, 3, 1)
-        array.flush()
-        os.replace(hidden, path)
+        with hidden.open("wb") as file:
+            np.lib.format.write_array_header_1_0(file, header)
+            for _, _, pixels in parts:
+                file.write(np.ascontiguousarray(pixels.transpose(0, 2, 3, 1)).data)
+            file.flush()
+            os.fsync(file.fileno())
+        hidden.replace(path)
     except OSError as error:
         raise NotbugsError(f"{path} cannot be written ({error.strerror or error}); free space") from error
     finally:
@@ -94,12 +124,12 @@ def _write_array(path: Path, shifts: int, data: LabeledImages, parts: Iterator[P
 def _write_folders(
     path: Path, shifts: Sequence[Corruption], data: LabeledImages, parts: Iterator[Part]
 ) -> None:
-    labels, digits = data.labels.tolist(), max(6, len(str(len(data))))
+    names, labels = folder_names(data.class_names), data.labels.tolist()
     with appearing(path) as directory:
-        folders = [class_folders(directory / f"{shift.severity:g}", data.class_names) for shift in shifts]
         for number, first, pixels in parts:
-            for row, image in enumerate(pixels, start=first):
-                (folders[number][labels[row]] / f"{row:0{digits}}.png").write_bytes(png(image))
+            within = directory / f"{shifts[number].severity:g}"
+            folders = [within / names[label] for label in labels[first : first + len(pixels)]]
+            write_pngs(pixels, folders, first=first, of=len(data))
 
 
-__all__ = ["Layout", "write_corrupted"]
+__all__ = ["Layout", "require_layout", "write_corrupted"]

@@ -38,14 +38,32 @@ def png(pixels: np.ndarray) -> bytes:
     return stream.getvalue()
 
 
-def class_folders(directory: Path, class_names: Sequence[str]) -> list[Path]:
-    """A folder for each class, made if need be. Raises NotbugsError for classes that would share one."""
-    folders = [directory / _folder_name(name) for name in class_names]
-    if len({str(folder).lower() for folder in folders}) < len(class_names):
-        raise NotbugsError(f"class names that differ only in what a folder name cannot hold: {class_names}")
-    for folder in folders:
+def folder_names(class_names: Sequence[str]) -> list[str]:
+    """The name of the folder of each class. Raises NotbugsError for classes that would share one.
+
+    >>> folder_names(["cat", "either/or"])
+    ['cat', 'either-or']
+    """
+    names = [_folder_name(name) for name in class_names]
+    seen: dict[str, str] = {}
+    for name, folder in zip(class_names, names, strict=True):
+        other = seen.setdefault(folder.lower(), name)
+        if other != name:
+            raise NotbugsError(
+                f"class names that differ only in what a folder name cannot hold: {other!r} and {name!r}; rename one"
+            )
+    return names
+
+
+def write_pngs(images: np.ndarray, folders: Sequence[Path], *, first: int, of: int) -> None:
+    """Images (n, channels, height, width) in uint8 as PNG files in the folders of their classes, made if need be.
+
+    They are numbered by row from `first`, with as many digits as `of` of them need, and at least six.
+    """
+    digits = max(6, len(str(of)))
+    for row, (image, folder) in enumerate(zip(images, folders, strict=True), start=first):
         folder.mkdir(parents=True, exist_ok=True)
-    return folders
+        (folder / f"{row:0{digits}}.png").write_bytes(png(image))
 
 
 def _folder_name(name: str) -> str:
@@ -53,4 +71,4 @@ def _folder_name(name: str) -> str:
     return re.sub(r"^[._ ]|[\x00-\x1f/\\:*?\"<>|]|[. ]$", "-", name) or "-"
 
 
-__all__ = ["AT_ONCE", "class_folders", "eight_bit", "png"]
+__all__ = ["AT_ONCE", "eight_bit", "folder_names", "png", "write_pngs"]

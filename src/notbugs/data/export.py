@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import torch
 
 from notbugs.data.card import dataset_card
-from notbugs.data.eight_bit import AT_ONCE, class_folders, eight_bit, png
+from notbugs.data.eight_bit import AT_ONCE, eight_bit, folder_names, png, write_pngs
 from notbugs.data.labeled import LabeledImages, Origin
 from notbugs.data.parquet_schema import PIXELS
 from notbugs.errors import NotbugsError, unknown
@@ -133,10 +133,11 @@ def _feature(kind: pa.DataType) -> dict[str, Any]:
 
 def _write_folder(data: LabeledImages, directory: Path, split: str) -> bool:
     bytes_, exact = eight_bit(data.images)
-    folders = class_folders(directory / split, data.class_names)
-    digits = max(6, len(str(len(data))))
-    for row, (pixels, label) in enumerate(zip(bytes_, data.labels.tolist(), strict=True)):
-        (folders[label] / f"{row:0{digits}}.png").write_bytes(png(pixels))
+    names = folder_names(data.class_names)
+    for name in names:
+        (directory / split / name).mkdir(parents=True)
+    folders = [directory / split / names[label] for label in data.labels.tolist()]
+    write_pngs(bytes_, folders, first=0, of=len(data))
     return exact and bytes_.shape[1] == 3
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
 from typing import Any
 
 from torch import nn
@@ -14,7 +13,7 @@ from notbugs.data.labeled import LabeledImages
 from notbugs.errors import NotbugsError
 from notbugs.execution import Watch
 from notbugs.jobs.adversarial import adversarial_job
-from notbugs.jobs.conflict import conflict_job, conflicting_images
+from notbugs.jobs.conflict import Conflicting, conflict_job, conflicting_images, require_reference
 from notbugs.jobs.job import Job, resolved_precision
 from notbugs.jobs.plan import Plan, frequency_shifts, heat_step
 from notbugs.jobs.regions import region_job
@@ -54,13 +53,16 @@ def audit_job(
     """
     run = open_audit(job, name, subjects, data, threat=threat, plan=plan, mask=mask, reference=reference)
     makers = _makers(data, threat, plan, mask)
-    if reference is not None and "reliance" in plan.sections:
-        conflicting = cache(
-            lambda: conflicting_images(
-                replace(job, root=run.path, progress=watch("robust features")), reference, data
-            )
-        )
-        makers["conflict"] = lambda job, name, subject: conflict_job(job, name, subject, conflicting())
+    built: list[Conflicting] = []
+    if reference is not None:
+
+        def conflict(job: Job, name: str, subject: Subject) -> Run:
+            if not built:
+                inside = replace(job, progress=watch("robust features"))
+                built.append(conflicting_images(inside, reference, data))
+            return conflict_job(job, name, subject, built[0])
+
+        makers["conflict"] = conflict
     stages: list[dict[str, Run]] = []
     for subject in subjects:
         of_subject = {}
@@ -83,6 +85,7 @@ def audit_job(
                 }
             whose = f"{subjects[number - 1].named}, " if len(stages) > 1 else ""
             flags += [{**flag, "of": f"{whose}{flag['of']}", "model": number} for flag in result["flags"]]
+    everything = [stage for made in stages for stage in made.values()] + [one.built for one in built]
     run.finish(
         {
             "command": "audit",
@@ -94,7 +97,7 @@ def audit_job(
                 for made in stages
             ],
             "class_names": list(data.class_names),
-            "seconds": round(sum(stage.result["seconds"] for made in stages for stage in made.values()), 1),
+            "seconds": round(sum(one.result["seconds"] for one in everything), 1),
             "device": str(data.images.device),
         }
     )
@@ -117,13 +120,19 @@ def open_audit(
     Raises NotbugsError without a model, if one is named twice, and if a model, the mask and the data do not fit.
     """
     if not subjects:
-        raise NotbugsError(
-            "name at least one model, as in: notbugs audit runs/train-0123456789 --data cifar10"
-        )
+        raise NotbugsError("an audit needs at least one model")
     if len({subject.named for subject in subjects}) < len(subjects):
         raise NotbugsError("the same model is named twice; name each once")
     if mask is not None:
+        if not {"regions", "saliency"} & set(plan.sections):
+            raise NotbugsError(
+                "a mask is for the sections regions and saliency: ask for one, or leave it out"
+            )
         mask.keep(data.images[:1])
+    if reference is not None:
+        if "reliance" not in plan.sections:
+            raise NotbugsError("a reference is for the section reliance: ask for it, or leave it out")
+        require_reference(reference, data)
     for subject in subjects:
         require_logits(subject.model, data.images, classes=data.classes)
     described: dict[str, Any] = {

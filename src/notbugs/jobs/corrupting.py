@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from notbugs.data.corrupted import Layout, write_corrupted
+from notbugs.data.corrupted import Layout, require_layout, write_corrupted
 from notbugs.data.labeled import LabeledImages
 from notbugs.errors import NotbugsError
 from notbugs.files import write_atomically
@@ -27,7 +27,8 @@ def corrupt_job(
     severities: Sequence[float] = (1, 2, 3, 4, 5),
     layout: Layout = "npy",
 ) -> Run:
-    """`write_corrupted` for every corruption, into a run directory; what an earlier call wrote is kept.
+    """`write_corrupted` for every corruption, into a run directory; what an earlier call wrote is kept, so that what
+    kills it costs one corruption at most.
 
     With arrays comes `labels.npy`, as often repeated as there are severities. Raises as `write_corrupted` does, and
     for names or severities that are given twice.
@@ -36,7 +37,8 @@ def corrupt_job(
         if len(set(given)) < len(given) or not given:
             raise NotbugsError(f"give each {what} once, and at least one; got {', '.join(map(str, given))}")
     for corruption, severity in product(corruptions, severities):
-        Corruption(corruption, float(severity))  # what there is not is said before anything is written
+        Corruption(corruption, float(severity))
+    require_layout(data, corruptions, layout)  # what cannot be is said before anything is written
     described: dict[str, Any] = {
         "command": "corrupt",
         "data": {"name": data.origin.name, "digest": data.digest},
@@ -45,8 +47,12 @@ def corrupt_job(
         "severities": [float(severity) for severity in severities],
         "layout": layout,
         "seed": job.seed,
+        "device": data.images.device.type,
     }
     run = open_run(job.root, name, described)
+    wanted = [f"{one}.npy" for one in corruptions] + [LABELS] if layout == "npy" else list(corruptions)
+    if run.is_done and all((run.path / one).exists() for one in wanted):
+        return run
     clock = run.clock()
     for number, corruption in enumerate(corruptions):
 
@@ -67,25 +73,23 @@ def corrupt_job(
         stream = io.BytesIO()
         np.save(stream, np.tile(data.labels.cpu().numpy(), len(severities)), allow_pickle=False)
         write_atomically(run.path / LABELS, stream.getvalue())
-    if not run.is_done:
-        images = len(data) * len(corruptions) * len(severities)
-        run.finish(
-            {
-                "command": "corrupt",
-                "config": described,
-                "metrics": {
-                    "n": len(data),
-                    "corruptions": len(corruptions),
-                    "severities": len(severities),
-                    "images": images,
-                },
-                "intervals": {},
-                "flags": [],
-                "class_names": list(data.class_names),
-                "seconds": clock.seconds,
-                "device": str(data.images.device),
-            }
-        )
+    run.finish(
+        {
+            "command": "corrupt",
+            "config": described,
+            "metrics": {
+                "n": len(data),
+                "corruptions": len(corruptions),
+                "severities": len(severities),
+                "images": len(data) * len(corruptions) * len(severities),
+            },
+            "intervals": {},
+            "flags": [],
+            "class_names": list(data.class_names),
+            "seconds": clock.seconds,
+            "device": str(data.images.device),
+        }
+    )
     return run
 
 

@@ -4,12 +4,14 @@ import time
 from collections.abc import Callable
 
 import torch
+from torch import nn
 
 from notbugs.attacks.ascent import input_gradients
 from notbugs.audits import quick_predictions, views_of
 from notbugs.audits.reliance import ablations
 from notbugs.audits.spectral import heat_frequencies
 from notbugs.data.labeled import LabeledImages
+from notbugs.jobs.conflict import IMAGES, STEPS
 from notbugs.jobs.plan import Plan, frequency_shifts, heat_step
 from notbugs.jobs.subject import Subject
 from notbugs.models import frozen
@@ -61,6 +63,14 @@ def expected_seconds(
     return {section: seconds[section] for section in seconds if section in plan.sections}
 
 
+def expected_conflict_seconds(reference: nn.Module, data: LabeledImages, *, precision: str = "auto") -> float:
+    """About how many seconds it takes to build the images in conflict with this reference model."""
+    some = data.part(SAMPLE)
+    views = views_of(reference, data.images.device, precision=precision)
+    with frozen(reference):
+        return min(len(data), IMAGES) * STEPS * _per_image(lambda: _gradient(views.fast, some), len(some))
+
+
 def _gradient(model: Callable[[torch.Tensor], torch.Tensor], data: LabeledImages) -> None:
     images = data.images.detach().clone().requires_grad_()
     input_gradients(model(images).float().square().sum(1), images)
@@ -74,4 +84,4 @@ def _per_image(work: Callable[[], object], count: int) -> float:
     return (time.perf_counter() - began) / count
 
 
-__all__ = ["expected_seconds"]
+__all__ = ["expected_conflict_seconds", "expected_seconds"]

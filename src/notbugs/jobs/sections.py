@@ -117,6 +117,7 @@ def heat_map_job(
         "image_size": [height, width],
         "vectors": len(chosen),
         "part": HEAT_PARTS,
+        **({"rings": "cycles per shorter side"} if height != width else {}),
     }
     return section_job(job, name, subject, data, told, len(pieces) + 1, make, summary)
 

@@ -1,6 +1,7 @@
 """Pretrained networks of timm and torchvision, where those are installed, as classifiers of images in [0, 1]."""
 
 import importlib
+import re
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
@@ -17,13 +18,15 @@ _AS_TRAINED: dict[str, dict[str, Any]] = {
 }
 """What torchvision's own way to load weights would also set."""
 
+_OLD_NAME = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)")
+
 
 def pretrained(library: str, name: str) -> nn.Module:
     """The network `name` of `library`, with the weights that it offers, after its normalisation; evaluating.
 
     It takes images in [0, 1], which are best as large as those it was trained on: nothing is resized here. Weights
-    are downloaded once, to where the library keeps them, and read without unpickling anything but tensors. Raises
-    NotbugsError if the library, the network or its weights are not there.
+    are downloaded once, to where the library keeps them; of torchvision's files nothing but tensors is unpickled,
+    timm reads its own. Raises NotbugsError if the library, the network or its weights are not there.
     """
     if library not in _MAKERS:
         raise unknown("library of networks", library, _MAKERS)
@@ -38,7 +41,8 @@ def pretrained(library: str, name: str) -> nn.Module:
     try:
         return make(imported, name).eval()
     except Exception as error:  # whatever a library, a network or a file raises
-        raise NotbugsError(f"{library}:{name}: {' '.join(str(error).split())}") from error
+        said = " ".join(str(error).split())
+        raise NotbugsError(f"{library}:{name}: {said if len(said) < 200 else f'{said[:200]} ...'}") from error
 
 
 def _of_timm(timm: Any, name: str) -> nn.Module:
@@ -54,6 +58,8 @@ def _of_torchvision(models: Any, name: str) -> nn.Module:
         weights.url, map_location="cpu", check_hash=True, weights_only=True
     )
     network = models.get_model(name, weights=None, **_AS_TRAINED.get(name, {}))
+    if name.startswith("densenet"):  # their files are older than the names of their layers
+        state = {_OLD_NAME.sub(r"\1\2", key): value for key, value in state.items()}
     network.load_state_dict(state)
     how = weights.transforms()
     return _normalised(network, how.mean, how.std)

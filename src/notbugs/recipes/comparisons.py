@@ -14,7 +14,7 @@ def spectrum(source: str = "cifar10") -> Comparison:
     """`notbugs study spectrum`: figure 2 of Gilmer & Hendrycks (2019), with their fog and contrast, on CIFAR-10.
 
     A standard model, one with Gaussian augmentation, and adversarially trained ones at four budgets. Expect these
-    better at noise and high frequencies and worse at fog, contrast and low-frequency noise, the more so the larger
+    better at noise, least so the largest, and worse at fog, contrast and low-frequency noise, the more so the larger
     the budget; on average over all corruptions a small budget may gain.
     """
     train = replace(FAST, batch_size=256)
@@ -107,4 +107,4 @@ COMPARISONS: dict[str, Callable[..., Comparison]] = {
 }
 
 
-__all__ = ["COMPARISONS"]
+__all__ = ["COMPARISONS", "critic", "critic_of_photographs", "filtered", "spectrum"]

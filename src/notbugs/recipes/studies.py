@@ -200,4 +200,14 @@ STUDIES: dict[str, Callable[[], Study]] = {
 }
 
 
-__all__ = ["PUBLISHED", "STUDIES", "builders"]
+__all__ = [
+    "PUBLISHED",
+    "STUDIES",
+    "builders",
+    "cifar10",
+    "digits",
+    "dog_vs_cat",
+    "paper",
+    "photographs",
+    "planted",
+]

@@ -42,7 +42,7 @@ def saturate(images: Images, given: Parameters, draws: Draws) -> Images:
 
 
 def pixelate(images: Images, given: Parameters, draws: Draws) -> Images:
-    """Shrunk to means of boxes, and enlarged again."""
+    """Shrunk to means of boxes, which are rounded to bytes, and enlarged again."""
     (scale,) = given
     height, width = images.shape[2:]
     small = [max(1, int(side * scale)) for side in (height, width)]

@@ -47,15 +47,16 @@ def jpeg_compression(images: Images, given: Parameters, draws: Draws) -> Images:
     """Compressed at a quality from 1 to 100, and decompressed."""
     quality = round(given[0])
     height, width = images.shape[2:]
+    bytes_ = (images * 255).round_()
     if images.shape[1] == 1:
-        return _coded((images * 255).round_(), quality, _LUMA, 128).clamp_(0, 255).div_(255)
-    to_ycc = torch.tensor(_TO_YCC, device=images.device).mul_(255)
-    ycc = torch.matmul(to_ycc, images.flatten(2)).round_().unflatten(2, (height, width))
+        return _coded(bytes_, quality, _LUMA, 128).clamp_(0, 255).div_(255)
+    to_ycc = torch.tensor(_TO_YCC, device=images.device)
+    ycc = torch.matmul(to_ycc, bytes_.flatten(2)).round_().unflatten(2, (height, width))
     luma = _coded(ycc[:, :1], quality, _LUMA, 128).clamp_(0, 255).squeeze(1)
     quarter = _coded(_halved(ycc[:, 1:]), quality, _CHROMA, 0).clamp_(-128, 127)
     chroma = _doubled(quarter[:, :, : (height + 1) // 2, : (width + 1) // 2])
     blue, red = chroma[:, :, :height, :width].round_().unbind(1)
-    result = torch.empty_like(images)
+    result = bytes_
     for plane, (of_blue, of_red) in zip(result.unbind(1), _TO_RGB, strict=True):
         torch.add(luma, blue if of_blue else red, alpha=of_blue or of_red, out=plane)
         if of_blue and of_red:
@@ -105,7 +106,7 @@ def _coded(planes: Tensor, quality: int, table: tuple[tuple[int, ...], ...], mid
     down, across = (part.to(planes) for part in _transforms())
     steps = _steps(table, quality).to(planes).repeat(1, wide // 8)
     less = torch.zeros_like(steps)
-    less[0, ::8] = -8.0 * middle / steps[0, 0]  # the first coefficient is 8 times the mean
+    less[0, ::8] = -8.0 * _AWAY * middle / steps[0, 0]  # the first coefficient is 8 times the mean
     # Two buffers in turn: what a third one would hold does not fit in a core's cache.
     one = torch.matmul(down, planes.reshape(-1, 8, wide))
     two = torch.mm(one.view(-1, 16), across.T).view_as(one)

@@ -91,6 +91,11 @@ class MaskFile(Family):
         try:
             with Image.open(Path(self.path).expanduser()) as picture:
                 bright = np.asarray(picture.convert("L")) > 127
+            if bright.all() or not bright.any():
+                where = "all" if bright.all() else "nowhere"
+                raise NotbugsError(
+                    f"mask {self.path} is {where} white: it names no part of the image; white is 255, black 0"
+                )
         except OSError as error:
             raise NotbugsError(
                 f"mask {self.path} cannot be read ({error}); give a black and white PNG"
