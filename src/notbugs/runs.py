@@ -198,9 +198,12 @@ def _made_by(module: str, factory: str) -> Classifier:
 
 def provenance() -> dict[str, Any]:
     """What a result may depend on beside its config."""
-    packages = ("notbugs", "torch", "numpy", "safetensors", "pyarrow", "pillow")
+    packages = ("notbugs", "torch", "numpy", "safetensors", "pyarrow", "pillow", "timm", "torchvision")
     return {
-        "versions": {"python": platform.python_version(), **{name: _version(name) for name in packages}},
+        "versions": {
+            "python": platform.python_version(),
+            **{name: found for name in packages if (found := _version(name))},
+        },
         "commit": _commit(),
         "command": _command(),
         "machine": {

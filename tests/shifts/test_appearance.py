@@ -52,6 +52,16 @@ def test_colour_and_brightness_are_told_apart():
     torch.testing.assert_close(difference, mild[:, 0] - mild[:, 2])
 
 
+@pytest.mark.parametrize("side", [11, 15])
+def test_large_medians_are_those_of_all_values_in_the_window(side):
+    images = (IMAGES * 255).round() / 255
+    framed = torch.nn.functional.pad(images, (side // 2,) * 4, mode="replicate")
+    every = framed.unfold(2, side, 1).unfold(3, side, 1).flatten(4)
+    torch.testing.assert_close(WithoutTexture(side)(images), every.median(4).values, atol=1e-6, rtol=0)
+    even = torch.full((1, 3, 20, 20), 0.25)
+    assert torch.equal(WithoutTexture(side)(even), (even * 255).round() / 255)
+
+
 def test_patches_move_whole():
     shown = Shuffled(2)(IMAGES)
     size = (16, 15)

@@ -47,6 +47,12 @@ def expected_seconds(
         for name in plan.corruptions
         if "corruption" in plan.sections
     }
+    shifts = {str(one): one for each in ablations(data) for one in (each.removed, each.kept)}
+    ablating = [
+        _per_image(lambda one=one: one(some.images[:2]), min(2, len(some)))  # type: ignore[misc]
+        for one in shifts.values()
+        if "reliance" in plan.sections
+    ]
     height, width = data.images.shape[2:]
     filters = sum(len(shifts) for shifts in frequency_shifts(height, width, 1.0).values())
     step = heat_step(height, width, plan.vectors) if plan.vectors else 1
@@ -56,7 +62,7 @@ def expected_seconds(
         "adversarial": n * gradient * (GRADIENTS[plan.attacks] + NEAREST * plan.norms),
         "corruption": n * trials * sum(forward + one for one in corrupting.values()),
         "frequency": (n * filters + vectors * min(n, plan.heat_images)) * forward,
-        "reliance": 2 * n * len(ablations(data)) * forward,
+        "reliance": n * sum(forward + one for one in ablating),
         "regions": n * WINDOWS * forward,
         "saliency": min(n, 100) * SALIENCY * gradient,
     }

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import final
 
 import torch
+from torch import Tensor
 from torch.nn import functional
 
 from notbugs.errors import NotbugsError
@@ -12,6 +13,7 @@ from notbugs.shifts.draws import draws_of
 from notbugs.shifts.shift import Shift
 from notbugs.shifts.weather import grey
 from notbugs.tensors import Images
+from notbugs.threads import over_parts
 
 
 @final
@@ -81,10 +83,17 @@ class Shuffled(Shift):
         return f"shuffled:{self.grid}"
 
 
+_SORTED, _VALUES_AT_ONCE = 9, 1 << 24
+"""Windows up to so many pixels to a side are sorted, of so many values at a time; larger ones are counted."""
+
+
 @final
 @dataclass(frozen=True)
 class WithoutTexture(Shift):
-    """Each value the median of the square around it, of so many pixels: edges stay, what is finer goes."""
+    """Each value the median of the square around it, of so many pixels: edges stay, what is finer goes.
+
+    Of squares of more than 9 pixels to a side it is the median of bytes.
+    """
 
     side: int = 5
 
@@ -93,16 +102,38 @@ class WithoutTexture(Shift):
             raise NotbugsError(f"the median is taken over an odd number of pixels from 3 on, got {self.side}")
 
     def __call__(self, images: Images, *, seed: int = 0, indices: Sequence[int] | None = None) -> Images:
-        reach = self.side // 2
-        framed = functional.pad(images, (reach,) * 4, mode="replicate")
-        parts = []
-        for part in framed.split(32):  # the windows are side^2 times as many values
-            windows = part.unfold(2, self.side, 1).unfold(3, self.side, 1)
-            parts.append(windows.flatten(4).median(4).values)
-        return torch.cat(parts) if parts else images.clone()
+        framed = functional.pad(images, (self.side // 2,) * 4, mode="replicate")
+        if len(images) == 0:
+            return images.clone()
+        if self.side > _SORTED:
+            threads = torch.get_num_threads() if images.device.type == "cpu" else 1
+            parts = framed.split(1 if threads > 1 else 32)
+            return torch.cat(
+                over_parts(lambda part: _median_by_counting(part, self.side), parts, threads=threads)
+            )
+        size = max(1, _VALUES_AT_ONCE // (images[0].numel() * self.side**2))
+        windows = (part.unfold(2, self.side, 1).unfold(3, self.side, 1) for part in framed.split(size))
+        return torch.cat([part.flatten(4).median(4).values for part in windows])
 
     def __str__(self) -> str:
         return f"without-texture:{self.side}"
+
+
+def _median_by_counting(framed: Images, side: int) -> Tensor:
+    """The median of every square of `side` pixels, of values rounded to bytes.
+
+    It is the number of levels that fewer than half of the square's values reach no further than. Sums over all
+    squares take two running sums a level, however large they are; all their values would not fit into memory.
+    """
+    levels = (framed * 255).round_().to(torch.uint8)
+    half, low, high = side * side // 2 + 1, int(levels.min()), int(levels.max())
+    height, width = (size - side + 1 for size in levels.shape[2:])
+    median = torch.full((*levels.shape[:2], height, width), low, dtype=torch.int32, device=levels.device)
+    for level in range(low, high):
+        down = functional.pad((levels <= level).cumsum(2, dtype=torch.int32), (0, 0, 1, 0))
+        across = functional.pad((down[:, :, side:] - down[:, :, :-side]).cumsum(3, dtype=torch.int32), (1, 0))
+        median += (across[:, :, :, side:] - across[:, :, :, :-side]) < half
+    return median.float().div_(255)
 
 
 __all__ = ["OnlyColour", "Shuffled", "WithoutColour", "WithoutTexture"]
