@@ -5,7 +5,7 @@ import os
 import pytest
 
 from notbugs.errors import NotbugsError
-from notbugs.files import make_directory, write_atomically
+from notbugs.files import appearing, make_directory, write_atomically
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,12 @@ def test_directories(tmp_path):
     with pytest.raises(NotbugsError, match=r"cannot create .*choose another --out"):
         make_directory(tmp_path / "file" / "below")
     assert os.listdir(tmp_path / "a") == ["b"]
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    left = tmp_path / ".copy.1234.partial"
+    left.mkdir()
+    (left / "half").write_text("written")
+    with appearing(tmp_path / "copy") as directory:
+        (directory / "whole").write_text("written")
+    assert [path.name for path in tmp_path.rglob("*")] == ["copy", "whole"]

@@ -48,7 +48,8 @@ def appearing(path: Path) -> Iterator[Path]:
     if path.is_symlink() or (path.exists() and not (path.is_dir() and not any(path.iterdir()))):
         raise NotbugsError(f"{path} already exists and is not empty; name a new directory or remove it")
     hidden = path.parent / f".{path.name}.{os.getpid()}.partial"
-    shutil.rmtree(hidden, ignore_errors=True)  # what a killed process of the same number left
+    for left in path.parent.glob(f".{path.name}.*.partial"):  # by a process that was killed
+        shutil.rmtree(left, ignore_errors=True)
     try:
         hidden.mkdir(parents=True)
     except OSError as error:

@@ -67,5 +67,16 @@ def test_a_part_of_images_that_lie_class_by_class_has_every_class():
     by_class = labeled(images, labels, number=number)
     assert by_class.part(6).columns["number"].tolist() == [0, 5, 10, 15, 20, 25]
     assert by_class.part(30) is by_class
-    mixed = by_class.take(torch.arange(30).roll(1))
+    mixed = by_class.take(torch.arange(30).view(2, 15).T.flatten())
     assert torch.equal(mixed.part(6).columns["number"], mixed.columns["number"][:6])
+
+
+def test_a_part_of_two_sorted_halves_has_all_classes():
+    """A folder taken whole: its training images, then its test images, each class by class."""
+    labels = torch.cat([torch.arange(10).repeat_interleave(40), torch.arange(10).repeat_interleave(10)])
+    data = LabeledImages(
+        images=torch.zeros(500, 1, 2, 2), labels=labels, class_names=tuple(map(str, range(10)))
+    )
+    assert data.part(50).labels.unique().tolist() == list(range(10))
+    shuffled = data.take(torch.randperm(500, generator=torch.Generator().manual_seed(0)))
+    assert torch.equal(shuffled.part(50).labels, shuffled.labels[:50])

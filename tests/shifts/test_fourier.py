@@ -116,3 +116,8 @@ def test_no_band(text):
 def test_a_band_has_a_width(text):
     with pytest.raises(NotbugsError, match="0 <= low < high"):
         parse_band(text)
+
+
+def test_a_band_that_holds_nothing_of_the_images_is_refused():
+    with pytest.raises(NotbugsError, match="high:500 holds nothing of images of 32 x 32 pixels"):
+        parse_band("high:500")(torch.rand(1, 3, 32, 32))

@@ -40,6 +40,9 @@ def study(
     Trains a standard and a robust model, builds D_R, D_NR, D_rand and D_det, trains a student on each, tests all,
     and writes result.json and report.html. A study that was interrupted goes on where it was.
 
+    `spectrum`, `filtered` and `critic` are comparisons instead: models that are trained alike but for one thing and
+    audited side by side. What it takes is said first.
+
     Example: notbugs study dog-vs-cat --data-root data/cifar10
     """
     from notbugs import recipes
@@ -154,7 +157,10 @@ def _chosen_study(name: str, data: str, recipe: str) -> "Study":
         own["planted-spurious"] = "planted"
         name = own.get(data or "planted", "photographs")
     if name not in recipes.STUDIES:
-        raise unknown("study", name, [key for key in recipes.STUDIES if key not in ("paper", "photographs")])
+        hidden = ("paper", "photographs", "critic-tagged")
+        raise unknown(
+            "study", name, [key for key in recipes.STUDIES | recipes.COMPARISONS if key not in hidden]
+        )
     if recipe == "paper":
         if name not in ("cifar10", "paper"):
             raise NotbugsError(

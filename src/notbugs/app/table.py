@@ -100,7 +100,12 @@ def audit_table(result: Mapping[str, Any]) -> Table:
         for key in of_first
         if key.startswith("reliance.") and key.endswith(".without")
     ]
-    rows += [("follow the strongest region", "regions.strongest")]
+    rows += [
+        ("follow the strongest region", "regions.strongest"),
+        ("follow the mask", "regions.mask.follows"),
+        ("in conflict: follow robust features", "conflict.robust"),
+        ("in conflict: follow the rest", "conflict.rest"),
+    ]
     for title, key in rows:
         cells = [f"{prefix}.{key}" for prefix in prefixes] if several else [key]
         if cells[0] not in metrics:

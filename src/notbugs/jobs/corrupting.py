@@ -57,7 +57,7 @@ def corrupt_job(
     for number, corruption in enumerate(corruptions):
 
         def inside(done: int, total: int, note: str, number: int = number) -> None:
-            job.progress(100 * number + 100 * done // total, 100 * len(corruptions), note)
+            job.progress(number * total + done, len(corruptions) * total, note)
 
         write_corrupted(
             data,

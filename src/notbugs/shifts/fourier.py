@@ -75,7 +75,16 @@ class Band(Shift):
         return torch.fft.irfft2(spectrum, s=(height, width))
 
     def __call__(self, images: Images, *, seed: int = 0, indices: Sequence[int] | None = None) -> Images:
-        """The filtered images for a model to see, in [0, 1]: around grey where the band lacks frequency 0."""
+        """The filtered images for a model to see, in [0, 1]: around grey where the band lacks frequency 0.
+
+        Raises NotbugsError if images of this size hold nothing in the band.
+        """
+        height, width = images.shape[2:]
+        if not bool(self.mask(height, width).any()):
+            raise NotbugsError(
+                f"{self} holds nothing of images of {height} x {width} pixels: they have frequencies up to "
+                f"{min(height, width) / 2:g} along an axis"
+            )
         kept = self.keep(images)
         return (kept if self.low == 0 else kept + GREY).clamp_(0, 1)
 
