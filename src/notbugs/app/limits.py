@@ -69,13 +69,23 @@ def require_limits(result: Mapping[str, Any], limits: Mapping[str, float]) -> No
             raise NotbugsError(
                 f"--fail-under {name}: no such number in this audit; see result.json for their names"
             )
-        low += [f"{key} is {value:.4g}, below {least:.4g}" for key, value in found.items() if value < least]
+        low += [
+            f"{name}{_of(key, result)} is {value:.4g}, below {least:.4g}"
+            for key, value in found.items()
+            if value < least
+        ]
     if low:
         from notbugs.app.options import say
 
         for line in low:
             say(f"notbugs: {line}")
         raise SystemExit(1)
+
+
+def _of(key: str, result: Mapping[str, Any]) -> str:
+    """Which of several models a number is of."""
+    models = result["config"]["models"]
+    return f" of {models[int(key.partition('.')[0]) - 1]['named']}" if len(models) > 1 else ""
 
 
 def _is(name: str, key: str, several: bool) -> bool:

@@ -1,6 +1,6 @@
 """Results as tables in a terminal: the number, its interval, and beside it what it should be."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -112,10 +112,7 @@ def audit_table(result: Mapping[str, Any]) -> Table:
             continue
         texts = []
         for cell in cells:
-            text = Text(percent(metrics[cell]), style="bold")
-            low, high = intervals[cell]
-            half = max(metrics[cell] - low, high - metrics[cell])
-            texts.append(text.append(f"±{percent(half)}", style="not bold dim"))
+            texts.append(_number(metrics[cell], intervals[cell]))
         table.add_row(Text(title), *texts)
     return table
 
@@ -135,10 +132,16 @@ def metrics_table(result: Mapping[str, Any]) -> Table:
     return table
 
 
+def _number(value: float, interval: Sequence[float]) -> Text:
+    """A share in percent and how far its interval reaches: both ways, or each, where near 0 or 1 they differ."""
+    low, high = interval
+    down, up = percent(value - low), percent(high - value)
+    reach = f"±{up}" if abs(float(up) - float(down)) < 0.25 else f"+{up}−{down}"
+    return Text(percent(value), style="bold").append(reach, style="not bold dim")
+
+
 def _cell_text(cell: Cell) -> Text:
-    text = Text(percent(cell.value), style="bold")
-    half = max(cell.value - cell.interval[0], cell.interval[1] - cell.value)
-    text.append(f"±{percent(half)}", style="not bold dim")
+    text = _number(cell.value, cell.interval)
     mark = " " if cell.agrees else "*"
     if cell.between is not None:
         text.append(f"\n({percent(cell.between[0])}…{percent(cell.between[1])}){mark}", style="not bold cyan")

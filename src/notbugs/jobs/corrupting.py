@@ -53,7 +53,7 @@ def corrupt_job(
     wanted = [f"{one}.npy" for one in corruptions] + [LABELS] if layout == "npy" else list(corruptions)
     if run.is_done and all((run.path / one).exists() for one in wanted):
         return run
-    clock = run.clock()
+    clock, was_done = run.clock(), run.is_done
     for number, corruption in enumerate(corruptions):
 
         def inside(done: int, total: int, note: str, number: int = number) -> None:
@@ -68,11 +68,14 @@ def corrupt_job(
             seed=job.seed,
             progress=inside,
         )
-        clock.keep()
+        if not was_done:
+            clock.keep()
     if layout == "npy" and not (run.path / LABELS).exists():
         stream = io.BytesIO()
         np.save(stream, np.tile(data.labels.cpu().numpy(), len(severities)), allow_pickle=False)
         write_atomically(run.path / LABELS, stream.getvalue())
+    if was_done:  # only files that somebody removed were missing: what was said of them holds
+        return run
     run.finish(
         {
             "command": "corrupt",
