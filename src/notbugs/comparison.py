@@ -89,10 +89,10 @@ def run_comparison(
         "command": "comparison",
         # What is only said of a comparison does not make it another one.
         "comparison": replace(comparison, duration=""),
-        "training": {name: _known_by(data(name)) for name in comparison.models},
-        "test": _known_by(test),
+        "training": {name: data(name).known_by for name in comparison.models},
+        "test": test.known_by,
         # What the audit looks at, and its report shows.
-        "data": {"name": test.origin.name, "digest": test.part(comparison.tested).digest},
+        "data": test.part(comparison.tested).known_by,
         "n": min(comparison.tested, len(test)),
         "seed": seed,
         "precision": resolved_precision(precision, test),
@@ -129,10 +129,6 @@ def run_comparison(
         }
     )
     return run
-
-
-def _known_by(data: LabeledImages) -> dict[str, str]:
-    return {"name": data.origin.name, "digest": data.digest}
 
 
 def _renamed(key: str, names: Mapping[str, str]) -> str:

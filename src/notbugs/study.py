@@ -151,8 +151,8 @@ def open_study(
         "command": "study",
         # What is only said of a study does not make it another one.
         "study": replace(study, duration="", published={}, published_in=""),
-        "data": {"name": data.origin.name, "digest": data.digest},
-        "test": {"name": test.origin.name, "digest": test.digest},
+        "data": data.known_by,
+        "test": test.known_by,
         "seed": seed,
         "precision": precision,
     }

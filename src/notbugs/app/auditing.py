@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -13,6 +13,7 @@ from notbugs.app.options import (
     Common,
     Data,
     DataRoot,
+    Split,
     device_of,
     job_of,
     load_images,
@@ -38,10 +39,7 @@ def audit(
     ],
     data: Data,
     data_root: DataRoot = None,
-    split: Annotated[
-        Literal["train", "test", "all"],
-        Parameter(help="Which images. Where nobody has divided them, every fifth of a class is test."),
-    ] = "test",
+    split: Split = "test",
     threat: Annotated[str, Parameter(help="What may be changed: l2:0.5, linf:8/255, l1:12.")] = "l2:0.5",
     suite: Annotated[
         Literal["quick", "standard", "full"],
@@ -99,7 +97,7 @@ def audit(
     from notbugs.app.progress import watching
     from notbugs.app.report import write_report
     from notbugs.errors import NotbugsError, require_positive
-    from notbugs.jobs import PLANS, Subject, audit_job, open_audit
+    from notbugs.jobs import PLANS, Subject, audit_job
     from notbugs.runs import find_classifier, load_classifier, source_digest
     from notbugs.threats import MaskFile, parse_threat
 
@@ -124,17 +122,20 @@ def audit(
         for one in models
     ]
     images = load_images(data, data_root, common, split=split).part(n)
-    asked: dict[str, Any] = {
-        "threat": budget,
-        "plan": plan,
-        "mask": MaskFile(str(mask)) if mask else None,
-        "reference": load_classifier(reference).to(device_of(common)) if reference else None,
-    }
+    robust = load_classifier(reference).to(device_of(common)) if reference else None
     with watching(quiet=common.quiet) as watch:
-        audited = (job_of(common, watch("audit")), f"audit-{suite}", subjects, images)
-        if not common.quiet and not open_audit(*audited, **asked).is_done:
-            _say_how_long(subjects, images, plan, asked["reference"], common)
-        run = audit_job(*audited, **asked, watch=watch)
+        run = audit_job(
+            job_of(common, watch("audit")),
+            f"audit-{suite}",
+            subjects,
+            images,
+            threat=budget,
+            plan=plan,
+            mask=MaskFile(str(mask)) if mask else None,
+            reference=robust,
+            before=lambda: None if common.quiet else _say_how_long(subjects, images, plan, robust, common),
+            watch=watch,
+        )
     write_report(run, originals=images)
     show(run, common)
     require_limits(run.result, limits)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from notbugs.app.cli import app
-from notbugs.app.options import DEFAULT, Common, Data, DataRoot, job_of, load_images, settle, show
+from notbugs.app.options import DEFAULT, Common, Data, DataRoot, Split, job_of, load_images, settle, show
 from notbugs.errors import NotbugsError, require_positive
 
 
@@ -15,10 +15,7 @@ def corrupt(
     *,
     data: Data,
     data_root: DataRoot = None,
-    split: Annotated[
-        Literal["train", "test", "all"],
-        Parameter(help="Which images. Where nobody has divided them, every fifth of a class is test."),
-    ] = "test",
+    split: Split = "test",
     corruptions: Annotated[
         str,
         Parameter(help="all: nineteen; common: the fifteen that models are judged by; or names: fog,snow."),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, final
+from typing import TYPE_CHECKING, Annotated, Any, Literal, final
 
 from cyclopts import Parameter
 
@@ -29,6 +29,11 @@ Data = Annotated[
         help="planted, planted-spurious, digits, cifar10, cifar10:cat,dog, folder:PATH, hf:NAME, parquet:PATH, "
         "built:DIR; tagged:SOURCE plants a tag; SOURCE@SHIFT changes every image: cifar10@fog:3, cifar10@high:12."
     ),
+]
+
+Split = Annotated[
+    Literal["train", "test", "all"],
+    Parameter(help="Which images. Where nobody has divided them, every fifth of a class is test."),
 ]
 
 

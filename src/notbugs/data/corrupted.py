@@ -7,13 +7,13 @@ from typing import Literal
 
 import numpy as np
 
-from notbugs.data.eight_bit import eight_bit, folder_names, write_pngs
+from notbugs.data.eight_bit import eight_bit, folder_names, require_png, write_pngs
 from notbugs.data.labeled import LabeledImages
 from notbugs.errors import NotbugsError
 from notbugs.files import appearing
 from notbugs.progress import Progress, silent
 from notbugs.shifts import Corruption
-from notbugs.shifts.corruptions import OF_BRIGHTNESS
+from notbugs.shifts.corruptions import require_brightness
 
 Layout = Literal["npy", "imagefolder"]
 
@@ -63,15 +63,9 @@ def require_layout(data: LabeledImages, corruptions: Sequence[str], layout: Layo
     """Raise NotbugsError for images or classes that the layout, or one of the corruptions, cannot take."""
     channels = data.images.shape[1]
     for name in corruptions:
-        if name in OF_BRIGHTNESS and channels not in (1, 3):
-            raise NotbugsError(
-                f"{name} needs grey or RGB images, these have {channels} channels; leave it out"
-            )
+        require_brightness(name, channels)
     if layout == "imagefolder":
-        if channels not in (1, 3):
-            raise NotbugsError(
-                f"PNG holds 1 or 3 channels, these images have {channels}; take the layout npy"
-            )
+        require_png(channels)
         names = folder_names(data.class_names)
         empty = set(range(data.classes)) - set(data.labels.tolist())
         if empty:
@@ -98,7 +92,7 @@ def _parts(
         for first in range(0, n, _IMAGES_AT_ONCE):
             images = data.images[first : first + _IMAGES_AT_ONCE]
             places = range(first, first + len(images))
-            yield number, first, eight_bit(shift(images, seed=seed, indices=places).cpu())[0]
+            yield number, first, eight_bit(shift(images, seed=seed, indices=places).cpu())
             progress(number * n + places.stop, len(shifts) * n, f"{shift}")
 
 

@@ -15,23 +15,32 @@ from notbugs.tensors import Images
 AT_ONCE = 1000
 
 
-def eight_bit(images: Images) -> tuple[np.ndarray, bool]:
-    """Images (n, channels, height, width) rounded to uint8, and whether that loses nothing."""
+def eight_bit(images: Images) -> np.ndarray:
+    """Images (n, channels, height, width) rounded to uint8."""
     bytes_ = torch.empty(images.shape, dtype=torch.uint8)
-    exact = True
     for part, out in zip(images.split(AT_ONCE), bytes_.split(AT_ONCE), strict=True):
         out.copy_(part.mul(255).round_().clamp_(0, 255))
-        exact = exact and torch.equal(out.float().div_(255), part)
-    return bytes_.numpy(), exact
+    return bytes_.numpy()
+
+
+def is_exact(bytes_: np.ndarray, images: Images) -> bool:
+    """Whether the bytes give the images back, to the bit."""
+    parts = zip(torch.from_numpy(bytes_).split(AT_ONCE), images.split(AT_ONCE), strict=True)
+    return all(torch.equal(part.float().div_(255), of) for part, of in parts)
+
+
+def require_png(channels: int) -> None:
+    """Raise NotbugsError for images that are neither grey nor RGB."""
+    if channels not in (1, 3):
+        raise NotbugsError(
+            f"PNG holds 1 or 3 channels, these images have {channels}; choose arrays (npz, npy)"
+        )
 
 
 def png(pixels: np.ndarray) -> bytes:
     """A PNG file of one image (channels, height, width). Raises NotbugsError unless it is grey or RGB."""
     channels = len(pixels)
-    if channels not in (1, 3):
-        raise NotbugsError(
-            f"PNG holds 1 or 3 channels, these images have {channels}; choose arrays (npz, npy)"
-        )
+    require_png(channels)
     picture = Image.fromarray(pixels[0] if channels == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0)))
     stream = io.BytesIO()
     picture.save(stream, format="PNG")
@@ -71,4 +80,4 @@ def _folder_name(name: str) -> str:
     return re.sub(r"^[._ ]|[\x00-\x1f/\\:*?\"<>|]|[. ]$", "-", name) or "-"
 
 
-__all__ = ["AT_ONCE", "eight_bit", "folder_names", "png", "write_pngs"]
+__all__ = ["AT_ONCE", "eight_bit", "folder_names", "is_exact", "png", "require_png", "write_pngs"]

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import torch
 
 from notbugs.data.card import dataset_card
-from notbugs.data.eight_bit import AT_ONCE, eight_bit, folder_names, png, write_pngs
+from notbugs.data.eight_bit import AT_ONCE, eight_bit, folder_names, is_exact, png, write_pngs
 from notbugs.data.labeled import LabeledImages, Origin
 from notbugs.data.parquet_schema import PIXELS
 from notbugs.errors import NotbugsError, unknown
@@ -53,8 +53,8 @@ def export(data: LabeledImages, path: str | Path, kind: Kind, *, split: str = "t
 
 
 def _write_parquet(data: LabeledImages, directory: Path, split: str) -> bool:
-    bytes_, exact = eight_bit(data.images)
-    exact = exact and bytes_.shape[1] == 3  # what is not RGB would come back as RGB
+    bytes_ = eight_bit(data.images)
+    exact = bytes_.shape[1] == 3 and is_exact(bytes_, data.images)  # what is not RGB would come back as RGB
     fields = [
         pa.field("img", pa.struct({"bytes": pa.binary(), "path": pa.string()})),
         pa.field("label", pa.int64()),
@@ -132,13 +132,13 @@ def _feature(kind: pa.DataType) -> dict[str, Any]:
 
 
 def _write_folder(data: LabeledImages, directory: Path, split: str) -> bool:
-    bytes_, exact = eight_bit(data.images)
+    bytes_ = eight_bit(data.images)
     names = folder_names(data.class_names)
     for name in names:
         (directory / split / name).mkdir(parents=True)
     folders = [directory / split / names[label] for label in data.labels.tolist()]
     write_pngs(bytes_, folders, first=0, of=len(data))
-    return exact and bytes_.shape[1] == 3
+    return bytes_.shape[1] == 3 and is_exact(bytes_, data.images)
 
 
 def _write_npz(data: LabeledImages, directory: Path, split: str) -> bool:

@@ -142,6 +142,11 @@ class LabeledImages:
             hasher.update(np.ascontiguousarray(tensor.cpu().numpy()).data)
         return hasher.hexdigest()
 
+    @property
+    def known_by(self) -> dict[str, str]:
+        """What a run directory says of the data that it was made from."""
+        return {"name": self.origin.name, "digest": self.digest}
+
     def __repr__(self) -> str:
         n, c, h, w = self.images.shape
         return f"LabeledImages({self.origin.name}: {n} images {c}x{h}x{w}, {self.classes} classes)"

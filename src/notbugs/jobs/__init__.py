@@ -1,7 +1,7 @@
 """Training, building, testing and auditing as run directories: begun, resumed and finished by the same call."""
 
 from notbugs.jobs.adversarial import adversarial_job, read_adversarial
-from notbugs.jobs.auditing import audit_job, open_audit
+from notbugs.jobs.auditing import audit_job
 from notbugs.jobs.building import build_flags, build_job, built_data
 from notbugs.jobs.corrupting import corrupt_job
 from notbugs.jobs.estimate import expected_conflict_seconds, expected_seconds
@@ -36,7 +36,6 @@ __all__ = [
     "built_data",
     "heat_map_job",
     "model_spec",
-    "open_audit",
     "read_adversarial",
     "read_heat_map",
     "read_regions",

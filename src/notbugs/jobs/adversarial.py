@@ -48,7 +48,7 @@ def adversarial_job(
     described: dict[str, Any] = {
         "command": "adversarial",
         **subject.known_by(data),
-        "data": {"name": data.origin.name, "digest": data.digest},
+        "data": data.known_by,
         "n": len(data),
         "threat": threat,
         "attacks": list(attacks),

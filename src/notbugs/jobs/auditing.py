@@ -40,18 +40,36 @@ def audit_job(
     plan: Plan,
     mask: MaskFile | None = None,
     reference: nn.Module | None = None,
+    before: Callable[[], None] = lambda: None,
     watch: Watch = lambda stage: silent,
 ) -> Run:
     """Every section of `plan` for every model, each a run inside this one; what an earlier call left is kept.
 
     `mask`: a part of the image of which is asked as well whether answers go with it, and how much of the saliency
-    lies there. `reference`: a robust model, to tell robust features from the rest by.
+    lies there. `reference`: a robust model, to tell robust features from the rest by. `before` is called where
+    something is left to do, first of all.
 
     The result's metrics are those of the sections, `<section>.<metric>`, beside `clean_accuracy` and
     `robust_accuracy`; with several models each begins with the model's place, `1.clean_accuracy`. Raises NotbugsError
-    as `open_audit` does.
+    without a model, if one is named twice, and if a model, the mask, the reference and the data do not fit.
     """
-    run = open_audit(job, name, subjects, data, threat=threat, plan=plan, mask=mask, reference=reference)
+    _require_fit(subjects, data, plan, mask, reference)
+    described: dict[str, Any] = {
+        "command": "audit",
+        "models": [subject.known_by(data) for subject in subjects],
+        "data": data.known_by,
+        "n": len(data),
+        "threat": threat,
+        "plan": plan,
+        "seed": job.seed,
+        "precision": resolved_precision(job.precision, data),
+        "device": data.images.device.type,
+        **({"mask": mask.digest} if mask else {}),
+        **({"reference": model_digest(reference)} if reference else {}),
+    }
+    run = open_run(job.root, name, described)
+    if not run.is_done:
+        before()
     makers = _makers(data, threat, plan, mask)
     built: list[Conflicting] = []
     if reference is not None:
@@ -104,21 +122,13 @@ def audit_job(
     return run
 
 
-def open_audit(
-    job: Job,
-    name: str,
+def _require_fit(
     subjects: Sequence[Subject],
     data: LabeledImages,
-    *,
-    threat: Threat,
     plan: Plan,
-    mask: MaskFile | None = None,
-    reference: nn.Module | None = None,
-) -> Run:
-    """The directory of an audit, nothing of it run yet.
-
-    Raises NotbugsError without a model, if one is named twice, and if a model, the mask and the data do not fit.
-    """
+    mask: MaskFile | None,
+    reference: nn.Module | None,
+) -> None:
     if not subjects:
         raise NotbugsError("an audit needs at least one model")
     if len({subject.named for subject in subjects}) < len(subjects):
@@ -135,20 +145,6 @@ def open_audit(
         require_reference(reference, data)
     for subject in subjects:
         require_logits(subject.model, data.images, classes=data.classes)
-    described: dict[str, Any] = {
-        "command": "audit",
-        "models": [subject.known_by(data) for subject in subjects],
-        "data": {"name": data.origin.name, "digest": data.digest},
-        "n": len(data),
-        "threat": threat,
-        "plan": plan,
-        "seed": job.seed,
-        "precision": resolved_precision(job.precision, data),
-        "device": data.images.device.type,
-        **({"mask": mask.digest} if mask else {}),
-        **({"reference": model_digest(reference)} if reference else {}),
-    }
-    return open_run(job.root, name, described)
 
 
 def _metric(section: str, key: str) -> str:
@@ -205,4 +201,4 @@ def _makers(
     return {name: make for name, make in makers.items() if name in wanted}
 
 
-__all__ = ["audit_job", "open_audit"]
+__all__ = ["audit_job"]

@@ -30,7 +30,7 @@ def build_job(
         "command": "build",
         "builder": builder,
         "model": model_digest(model),
-        "data": {"name": data.origin.name, "digest": data.digest},
+        "data": data.known_by,
         "seed": job.seed,
         "shard_size": shard_size,
         "precision": precision,

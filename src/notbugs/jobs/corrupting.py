@@ -41,7 +41,7 @@ def corrupt_job(
     require_layout(data, corruptions, layout)  # what cannot be is said before anything is written
     described: dict[str, Any] = {
         "command": "corrupt",
-        "data": {"name": data.origin.name, "digest": data.digest},
+        "data": data.known_by,
         "n": len(data),
         "corruptions": list(corruptions),
         "severities": [float(severity) for severity in severities],

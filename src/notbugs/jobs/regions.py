@@ -5,14 +5,14 @@ from functools import cache
 
 import torch
 
-from notbugs.audits import Mean, Proportion, RegionMap, views_of
+from notbugs.audits import Mean, Proportion, RegionMap
 from notbugs.audits.flag import Flag
 from notbugs.audits.regions import Windows, followed_in_row, windows_of
 from notbugs.audits.swapping import Moved, moved_part, swaps_of
 from notbugs.data.labeled import LabeledImages
 from notbugs.errors import NotbugsError
 from notbugs.jobs.job import Job
-from notbugs.jobs.section import Measured, Tensors, parts_of, section_job
+from notbugs.jobs.section import Measured, Tensors, parts_of, section_job, views_once
 from notbugs.jobs.subject import Subject
 from notbugs.models import frozen
 from notbugs.progress import Progress
@@ -26,7 +26,7 @@ def region_job(
     """`region_map` in a run directory, and `moved_region` of a mask."""
     windows = windows_of(*data.images.shape[2:])
     rows = len(windows.top)
-    views = cache(lambda: views_of(subject.model, data.images.device, precision=job.precision))
+    views = views_once(job, subject, data)
     swaps = cache(lambda: swaps_of(subject.model, data, seed=job.seed))
 
     def make(index: int, progress: Progress) -> Tensors:

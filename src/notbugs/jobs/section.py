@@ -1,11 +1,12 @@
 """One section of an audit as a run directory, made part by part and summed up at the end."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from torch import Tensor
 
-from notbugs.audits import Flag, Mean, Proportion
+from notbugs.audits import Flag, Mean, Proportion, Views, views_of
 from notbugs.data.labeled import LabeledImages
 from notbugs.data.shards import read_tensors, shard_path
 from notbugs.errors import NotbugsError
@@ -33,7 +34,7 @@ def section_job(
     described: dict[str, Any] = {
         "command": name,
         **subject.known_by(data),
-        "data": {"name": data.origin.name, "digest": data.digest},
+        "data": data.known_by,
         "n": len(data),
         **told,
         "seed": job.seed,
@@ -79,6 +80,11 @@ def section_job(
     return run
 
 
+def views_once(job: Job, subject: Subject, data: LabeledImages) -> Callable[[], Views]:
+    """The forms of a model that are asked: made when something is left to ask, and once."""
+    return cache(lambda: views_of(subject.model, data.images.device, precision=job.precision))
+
+
 def parts_of(run: Run) -> list[dict[str, Tensor]]:
     paths = sorted(run.path.glob("shard-*.safetensors"))
     if not paths:
@@ -86,4 +92,4 @@ def parts_of(run: Run) -> list[dict[str, Tensor]]:
     return [read_tensors(path) for path in paths]
 
 
-__all__ = ["Measured", "Tensors", "parts_of", "section_job"]
+__all__ = ["Measured", "Tensors", "parts_of", "section_job", "views_once"]

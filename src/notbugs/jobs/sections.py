@@ -1,12 +1,12 @@
 """The sections of an audit about shifts and frequencies, each a run directory of its own, made part by part."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 import torch
 from torch import Tensor
 
-from notbugs.audits import HeatMap, Mean, Proportion, ShiftAudit, predictions, views_of
+from notbugs.audits import HeatMap, Mean, Proportion, ShiftAudit, predictions
 from notbugs.audits.flag import Flag
 from notbugs.audits.shifted import trials
 from notbugs.audits.spectral import (
@@ -16,10 +16,9 @@ from notbugs.audits.spectral import (
     spectral_sensitivity,
     usual_norm,
 )
-from notbugs.audits.views import Views
 from notbugs.data.labeled import LabeledImages
 from notbugs.jobs.job import Job
-from notbugs.jobs.section import Measured, Tensors, parts_of, section_job
+from notbugs.jobs.section import Measured, Tensors, parts_of, section_job, views_once
 from notbugs.jobs.subject import Subject
 from notbugs.models import frozen
 from notbugs.progress import Progress
@@ -44,7 +43,7 @@ def shifts_job(
     """
     names = list(groups)
 
-    asked = _asked(job, subject, data)
+    asked = views_once(job, subject, data)
     clean = cache(lambda: predictions(subject.model, data.images) == data.labels)
     known: dict[str, Tensor] = {}  # groups may share shifts: what takes the shape away leaves the texture
 
@@ -100,7 +99,7 @@ def heat_map_job(
     norm = usual_norm(height, width) if norm is None else norm
     chosen = heat_frequencies(height, width, step=step)
     pieces = chosen.split(HEAT_PARTS)
-    asked = _asked(job, subject, data)
+    asked = views_once(job, subject, data)
 
     def make(index: int, progress: Progress) -> Tensors:
         if index == len(pieces):
@@ -140,11 +139,6 @@ def _shift_audit(parts: Sequence[Tensors], shifts: Sequence[str], seeds: Sequenc
         clean=parts[0]["clean"],
         right=torch.cat([part["right"] for part in parts]),
     )
-
-
-def _asked(job: Job, subject: Subject, data: LabeledImages) -> Callable[[], Views]:
-    """The forms of a model that are asked, made when something is left to ask, and once."""
-    return cache(lambda: views_of(subject.model, data.images.device, precision=job.precision))
 
 
 def _heat_map(

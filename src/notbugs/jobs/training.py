@@ -42,7 +42,7 @@ def train_job(
     described = {
         "command": "train",
         "model": spec,
-        "data": {"name": data.origin.name, "digest": data.digest},
+        "data": data.known_by,
         "validation": validation.digest if validation else None,
         "train": config,
         "seed": job.seed,

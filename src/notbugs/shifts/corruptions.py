@@ -56,6 +56,13 @@ CORRUPTIONS = COMMON | EXTRA
 OF_BRIGHTNESS = ("jpeg_compression", "snow", "frost", "spatter")
 """What these do depends on how bright red, green and blue look together: images are grey or have these three."""
 
+
+def require_brightness(name: str, channels: int) -> None:
+    """Raise NotbugsError where a corruption needs grey or RGB images and these are neither."""
+    if name in OF_BRIGHTNESS and channels not in (1, 3):
+        raise NotbugsError(f"{name} needs grey or RGB images, these have {channels} channels; leave it out")
+
+
 _VALUES_AT_ONCE = 1 << 19
 """Images pass in parts of about so many values, which stay in the cache of a core."""
 
@@ -91,10 +98,7 @@ class Corruption(Shift):
 
     @torch.no_grad()
     def __call__(self, images: Images, *, seed: int = 0, indices: Sequence[int] | None = None) -> Images:
-        if self.name in OF_BRIGHTNESS and images.shape[1] not in (1, 3):
-            raise NotbugsError(
-                f"{self.name} needs grey or RGB images, these have {images.shape[1]} channels; leave it out"
-            )
+        require_brightness(self.name, images.shape[1])
         places = range(len(images)) if indices is None else indices
         given = parameters(self.name, self.severity, self.table or table_for(*images.shape[2:]))
         size = max(1, _VALUES_AT_ONCE // max(1, images[0].numel())) if len(images) else 1
