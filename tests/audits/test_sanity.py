@@ -189,6 +189,20 @@ def test_nor_is_an_untrained_one_or_a_linear_function(threat, untrained, test_se
         assert names(check(model, test_set, threat=threat)) <= {"chance_accuracy", "constant_predictions"}
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_nor_is_one_that_wins_as_much_as_it_loses(seed, test_set):
+    """A class for every bit of contrast: a tenth less moves most answers on, and right ones among them."""
+
+    def by_contrast(images):
+        bins = 20 * images.flatten(1).std(1, keepdim=True)
+        return -((torch.arange(10) - bins) ** 2)
+
+    data = as_seen_by(by_contrast, test_set)
+    half = torch.arange(len(data)) % 2 == 0
+    weak = data.relabeled(torch.where(half, data.labels, (data.labels - 1).clamp(0, 9)))
+    assert "remembers_images" not in names(check(by_contrast, weak, threat=L2(0.1), seed=seed))
+
+
 def test_the_networks_here_are_what_they_are_taken_for(standard, robust, test_set):
     part = test_set.first(100)
     found = [audit(model, part, threat=THREAT, precision="float32") for model in (standard, robust)]

@@ -22,9 +22,9 @@ SOME = 0.1
 """The share of the images searched, and at least two, above which a search that fails is no accident."""
 
 
-ONLY_HERE, SMALLER = 0.4, 0.8
-"""The share of the images searched that may stand here, and fall to SMALLER times the budget once a tenth of their
-contrast, and of an honest model's margins, is gone.
+ONLY_HERE, FEW, SMALLER = 0.4, 4, 0.8
+"""The share of the images searched, and their number, that may stand here, and fall to SMALLER times the budget once
+a tenth of their contrast, and of an honest model's margins, is gone.
 """
 
 
@@ -73,18 +73,22 @@ def black_box_beats_white_box(
 def stands_only_here(
     probe: Probe, attack: Attack, images: Images, labels: Labels, standing: Mask
 ) -> Flag | None:
-    """The images resist, their faded copies do not: what protects them belongs to these images, not to the model."""
-    n, here = len(images), int(standing.sum())
-    if here < ONLY_HERE * n:
+    """The images resist, their faded copies do not: what protects them belongs to these images, not to the model.
+
+    Those that fading alone fells say nothing of an attack: a weak model loses many.
+    """
+    still = ask(probe.model, faded(images)).argmax(1) == labels
+    n, here = int(still.sum()), int((standing & still).sum())
+    if here < max(FEW, ONLY_HERE * n):
         return None
     smaller = _search_in(attack.threat.scaled(SMALLER), steps=STEPS, share=1 / 4)
-    there = int(_standing(smaller, probe, faded(images), labels).sum())
-    if here - there < ONLY_HERE * n:
+    there = int(_standing(smaller, probe, faded(images[still]), labels[still]).sum())
+    if here - there < max(FEW, ONLY_HERE * n):
         return None
     return Flag(
         "remembers_images",
-        f"{here} of {n} images stand against {STEPS} steps of {_name(attack)} within {attack.threat}, and {there} "
-        f"within {SMALLER:g} of that once their contrast is a tenth lower.",
+        f"Of {n} images that are right with a tenth less contrast as well, {here} stand against {STEPS} steps of "
+        f"{_name(attack)} within {attack.threat}, and {there} within {SMALLER:g} of that in their faded form.",
         "Audit on images that the model cannot have stored, in no form: it seems to recognise these rather than to "
         "classify them.",
     )
