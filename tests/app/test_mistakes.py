@@ -163,6 +163,8 @@ def test_a_mistake_is_one_line(here: Path, notbugs: Callable, mistake: str) -> N
     runs = here / "runs"
     assert not list(runs.rglob("result.json")) if runs.exists() else True
     assert not list(runs.rglob("model.safetensors")) if runs.exists() else True
+    if mistake in ("unknown network", "impossible depth"):
+        assert not runs.exists()
     assert not list(here.rglob(".*"))  # temporary files are hidden ones
 
 

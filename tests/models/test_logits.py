@@ -18,13 +18,14 @@ IMAGES = torch.rand(3, 3, 8, 8)
     [
         (nn.Sequential(nn.Flatten(), nn.Linear(64, 4)), r"cannot take float32 images of shape \(3, 8, 8\): mat1"),
         (nn.Sequential(nn.Flatten(), nn.Linear(192, 4)).double(), "cannot take float32 images"),
+        (nn.Sequential(nn.Conv2d(1, 4, 8), nn.Flatten()), "it takes grey images"),
         (nn.Sequential(nn.Flatten(), nn.Linear(192, 3)), "the model has 3 classes, the data have 4"),
         (lambda images: images.flatten(1).argmax(1), r"gives \(2,\) to 2 images, expected logits of shape \(2, 4\)"),
         (lambda images: images.flatten(1)[:, :4] > 0, "not labels"),
         (lambda images: images, "expected logits"),
         (lambda images: "cat", "gives str"),
     ],
-    ids=["channels", "float64", "classes", "labels", "bool", "images", "text"],
+    ids=["channels", "float64", "grey", "classes", "labels", "bool", "images", "text"],
 )  # fmt: skip
 def test_what_is_no_classifier_of_these_images_is_refused(model, says):
     with pytest.raises(NotbugsError, match=says) as caught:

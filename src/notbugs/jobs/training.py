@@ -10,14 +10,18 @@ from notbugs.data.labeled import LabeledImages
 from notbugs.files import write_atomically
 from notbugs.jobs.job import Job, resolved_precision
 from notbugs.models import ImageClassifier, ModelSpec, build, load_model, model_digest, save_model
+from notbugs.models.registry import skeleton
 from notbugs.runs import Run, open_run
 from notbugs.training import EpochMetrics, TrainConfig, train
 
 
 def model_spec(arch: str, data: LabeledImages) -> ModelSpec:
-    """The spec of a network of this architecture that fits the data."""
+    """The spec of a network of this architecture that fits the data.
+
+    Raises NotbugsError if there is none: nothing has been written then.
+    """
     channels, size = data.images.shape[1], data.images.shape[-1]
-    return ModelSpec(
+    spec = ModelSpec(
         arch=arch,
         classes=data.classes,
         image_size=size,
@@ -25,6 +29,8 @@ def model_spec(arch: str, data: LabeledImages) -> ModelSpec:
         mean=(0.5,) * channels,
         std=(0.25,) * channels,
     )
+    skeleton(spec)
+    return spec
 
 
 def train_job(

@@ -25,6 +25,7 @@ def require_logits(model: Classifier, images: Images, *, classes: int) -> int:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise NotbugsError(
             f"the model cannot take float32 images of shape {tuple(some.shape[1:])}: {reason}"
+            f"{_grey_hint(model, some)}"
         ) from error
     if not torch.equal(some, images[:2]):
         raise NotbugsError("the model changes its images in place: let it work on a copy (images.clone())")
@@ -38,6 +39,18 @@ def require_logits(model: Classifier, images: Images, *, classes: int) -> int:
     if logits.shape[1] < classes:
         raise NotbugsError(f"the model has {logits.shape[1]} classes, the data have {classes}")
     return int(logits.shape[1])
+
+
+def _grey_hint(model: Classifier, images: Images) -> str:
+    """What to do where the same images would do in grey."""
+    try:
+        with frozen(model), torch.no_grad():
+            model(images.mean(1, keepdim=True))
+    except Exception:
+        return ""
+    return (
+        "; it takes grey images: wrap it in a factory whose forward begins with images.mean(1, keepdim=True)"
+    )
 
 
 def answers_of(model: Classifier, images: Images) -> str:
