@@ -117,6 +117,20 @@ def test_the_critic_is_held_to_the_tag():
     assert bool(((moved - data.images).abs().amax(1) > 0).sum((1, 2)).max() <= 25)
 
 
+@pytest.mark.parametrize("side", [32, 64])
+def test_the_critic_of_photographs_can_turn_any_tag_into_any_other(side):
+    threat = recipes.critic_of_photographs("digits", image_size=(side, side)).threat
+    assert isinstance(threat, Restricted)
+    assert threat.family == Region(*tag_region(side, side))
+    digits = load("digits").first(20)
+    large = replace(digits, images=torch.nn.functional.interpolate(digits.images, side))
+    shown = tagged(large, split="train").images
+    moved = threat.project(shown.flip(0), shown)
+    top, left, height, width = tag_region(side, side)
+    inside = (..., slice(top, top + height), slice(left, left + width))
+    assert torch.equal(moved[inside], shown.flip(0)[inside])
+
+
 def test_a_tag_says_the_class_in_training_and_not_in_the_test():
     digits = load("digits").first(600)
     for split, low, high in (("train", 0.95, 1.0), ("test", 0.04, 0.18)):

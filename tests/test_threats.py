@@ -359,10 +359,14 @@ def test_a_threat_is_written_as_norm_and_size(text, threat):
     assert parse_threat(text) == threat
 
 
-@pytest.mark.parametrize("threat", [Linf(k / 255) for k in (1, 2, 4, 8, 16, 255)], ids=str)
+@pytest.mark.parametrize("threat", [Linf(k / 255) for k in (1, 2, 4, 8, 16, 254)], ids=str)
 def test_whole_pixel_steps_are_written_so(threat):
     assert str(threat) == f"linf:{round(threat.eps * 255)}/255"
     assert str(threat.scaled(1 / 3).scaled(3)) == str(threat)
+
+
+def test_the_whole_box_is_written_as_one():
+    assert str(Linf(1.0)) == "linf:1"
 
 
 @settings(max_examples=200, deadline=None)

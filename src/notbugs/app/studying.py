@@ -1,6 +1,7 @@
 """`notbugs study`: the main job."""
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from notbugs.app.options import DEFAULT, Common, DataRoot, load_images, say, set
 from notbugs.errors import NotbugsError, unknown
 
 if TYPE_CHECKING:
+    from notbugs.comparison import Comparison
     from notbugs.data import LabeledImages
     from notbugs.execution import Watch
     from notbugs.study import Study
@@ -83,14 +85,16 @@ def _compare(name: str, data: str, data_root: Path | None, arch: str, common: Co
     from notbugs.comparison import run_comparison
     from notbugs.data.shifted import split_source, under_shift
 
+    whole = cache(partial(load_images, root=data_root, common=common))
+    make: Callable[..., "Comparison"] = recipes.COMPARISONS[name]
     if name == "critic" and data not in ("", "planted-spurious"):
-        name = "critic-tagged"
-    recipe = recipes.COMPARISONS[name]()
-    chosen = recipes.COMPARISONS[name](data) if data else recipe
+        height, width = whole(data).images.shape[2:]
+        make = partial(recipes.critic_of_photographs, image_size=(height, width))
+    recipe = make()
+    chosen = make(data) if data else recipe
     chosen = replace(chosen, arch=arch or chosen.arch)
     if (chosen.source, chosen.arch) != (recipe.source, recipe.arch):
         chosen = replace(chosen, duration="")
-    whole = cache(partial(load_images, root=data_root, common=common))
 
     def images(model: str) -> "LabeledImages":
         source, shift = split_source(chosen.source_of(model))

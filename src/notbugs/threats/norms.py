@@ -35,7 +35,7 @@ class Linf(Threat):
     def __str__(self) -> str:
         levels = round(self.eps * 255) if math.isfinite(self.eps) else 0
         whole = (
-            levels > 0 and abs(levels / 255 - self.eps) < 1e-12
+            0 < levels < 255 and abs(levels / 255 - self.eps) < 1e-12
         )  # 0.375 * 8/255 is 3/255 but for a rounding
         return f"linf:{levels}/255" if whole else f"linf:{shortest(self.eps)}"
 
