@@ -94,6 +94,17 @@ def test_the_critics_table_holds_the_committed_numbers() -> None:
             assert abs(float(cell) - 100 * result["metrics"][f"{model}.{name}"]) <= 0.0501, model
 
 
+def test_the_critics_numbers_on_photographs_are_the_committed_ones() -> None:
+    metrics = json.loads((ROOT / "results" / "study-critic-tagged.json").read_text())["metrics"]
+    said = README.split("On\nCIFAR-10 with such a tag")[1].split("(n = 1000")[0]
+    numbers = [float(number) for number in re.findall(r"\d+\.\d", said)]
+    names = ("clean_accuracy", "regions.strongest")
+    found = [
+        100 * metrics[f"{model}.{name}"] for model in ("standard", "critic", "untagged") for name in names
+    ]
+    assert all(abs(one - other) <= 0.0501 for one, other in zip(numbers, found, strict=True))
+
+
 def test_the_spectrum_table_holds_the_committed_numbers() -> None:
     result = json.loads((ROOT / "results" / "study-spectrum.json").read_text())
     lines = README.split("What robustness costs")[1].split("\n\n")[1].splitlines()[2:]

@@ -100,7 +100,7 @@ def critic_of_photographs(source: str = "cifar10", *, image_size: tuple[int, int
             "untagged": train,
         },
         sources={"untagged": source},
-        duration="a quarter of an hour on 2 cores",
+        duration="10 minutes on 2 cores",
     )
 
 
