@@ -33,7 +33,7 @@ def spectrum(source: str = "cifar10") -> Comparison:
         models={"standard": train, "gaussian noise": noisy, **robust},
         plan=replace(PLANS["standard"], heat_images=500),
         tested=2000,
-        duration="an hour on 2 cores",
+        duration="20 to 50 minutes on 2 cores",
     )
 
 
