@@ -9,8 +9,8 @@ from notbugs.app.audited_models import COMPARES, Page, titled, whose
 from notbugs.app.blocks import Block, Entry, Figure, Grid, Pictures, Section, measured
 from notbugs.app.figures import Series
 from notbugs.app.pictures import adversarial_strips
-from notbugs.app.rows import budget_text, norm_text, percent
-from notbugs.audits import AdversarialAudit, Proportion
+from notbugs.app.rows import budget_text, norm_text, percent, points
+from notbugs.audits import STANDS, AdversarialAudit, Difference, Proportion
 from notbugs.jobs import read_adversarial
 from notbugs.threats import Linf
 
@@ -30,8 +30,9 @@ def attack_section(page: Page) -> Section:
         told += [f"{whose(label, found)}{sentence}" for sentence in (said if len(found) == 1 else said[:1])]
     names = list(found)
     for label in names[1:]:
-        gain = found[label].robust_accuracy - first.robust_accuracy
-        told.append(f"{COMPARES}{names[0]}, {label} has {100 * gain:+.1f} points within {budget}.")
+        first_stands, stands = (one.found.columns["fell_to"] == STANDS for one in (first, found[label]))
+        gain = Difference.of(stands.double() - first_stands.double())
+        told.append(f"{COMPARES}{names[0]}, {label} has {points(gain)} within {budget}.")
     blocks.append(
         Grid(
             caption="Accuracy in percent with 95 % intervals. The last columns: images that fell to each attack "

@@ -7,9 +7,10 @@ from notbugs.app.audit_curves import Curve, accuracy_curves
 from notbugs.app.audit_filters import untouched
 from notbugs.app.audited_models import COMPARES, Audited, Page, whose
 from notbugs.app.blocks import Block, Figure, Grid, Section
-from notbugs.app.rows import percent
+from notbugs.app.rows import percent, points
 from notbugs.app.shift_blocks import against_the_first, bars, heads, human, looks, one_image
-from notbugs.jobs import shift_groups
+from notbugs.audits import difference
+from notbugs.jobs import read_shifts, shift_groups
 
 KINDS = {
     "filter.low": ("Low-pass filtered", "only patterns coarser than the cut-off are left"),
@@ -116,17 +117,15 @@ def frequency_figures(page: Page) -> list[Block]:
 
 def _gains(models: Sequence[Audited], groups: Mapping[str, Any]) -> list[str]:
     """Where another model gains and loses most against the first one."""
-    told, first = [], models[0]
-    for model in models[1:]:
-        gain = {
-            name: model.value("corruption", f"{name}.mean") - first.value("corruption", f"{name}.mean")
-            for name in groups
-        }
-        best, worst = max(gain, key=lambda name: gain[name]), min(gain, key=lambda name: gain[name])
-        mean = model.value("corruption", "mean") - first.value("corruption", "mean")
+    told, found = [], [read_shifts(model.stages["corruption"]) for model in models]
+    every = [shift for shifts in groups.values() for shift in shifts.values()]
+    for model, shown in zip(models[1:], found[1:], strict=True):
+        gains = {name: difference(found[0], shown, shifts.values()) for name, shifts in groups.items()}
+        best, worst = (pick(gains, key=lambda name: gains[name].value) for pick in (max, min))
+        mean = difference(found[0], shown, every)
         told.append(
-            f"{COMPARES}{first.label}, {model.label} has {100 * mean:+.1f} points on average: most under "
-            f"{human(best)} ({100 * gain[best]:+.1f}), least under {human(worst)} ({100 * gain[worst]:+.1f})."
+            f"{COMPARES}{models[0].label}, {model.label} has {points(mean)} on average: "
+            f"most under {human(best)}, {points(gains[best])}; least under {human(worst)}, {points(gains[worst])}."
         )
     return told
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
-from notbugs.audits import audit_name, measure_name
+from notbugs.audits import Difference, audit_name, measure_name
 from notbugs.threats import parse_threat
 
 MODELS = {
@@ -186,6 +186,12 @@ def attack_text(result: Mapping[str, Any]) -> str:
 def percent(value: float) -> str:
     """A fraction as a percentage with one decimal, without the sign."""
     return f"{100 * value:.1f}"
+
+
+def points(gain: Difference) -> str:
+    """A difference of accuracies, in points, with its interval."""
+    low, high = gain.interval
+    return f"{100 * gain.value:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}]"
 
 
 def _count(result: Mapping[str, Any], measure: str) -> str:

@@ -111,6 +111,17 @@ class Difference:
     interval: tuple[float, float]
     n: int
 
+    @classmethod
+    def of(cls, gains: Float[Tensor, " images"]) -> "Difference":
+        """The mean of what each image gains: 1 where only the second model is right, -1 where only the first is.
+
+        Where the models agree on all, the interval is still as wide as that of a share of 0 among n.
+        """
+        middle, n = float(gains.mean()), len(gains)
+        floor = Z * Z / (n + Z * Z)
+        half = max(floor, Z * float(gains.std()) / math.sqrt(n)) if n > 1 else 1.0
+        return cls(middle, (middle - half, middle + half), n)
+
 
 def difference(
     first: ShiftAudit, second: ShiftAudit, shifts: Shift | str | Iterable[Shift | str]
@@ -118,18 +129,14 @@ def difference(
     """Accuracy of `second` less that of `first`, on average over the shifts and seeds, paired by image.
 
     That both saw the same images is the caller's to know; more or fewer raise NotbugsError, as does a shift that was
-    not tried. Where the models agree on all, the interval is still as wide as that of a share of 0 among n.
+    not tried.
     """
     if len(first.clean) != len(second.clean):
         raise NotbugsError(
             f"the audits saw {len(first.clean)} and {len(second.clean)} images: they must be the same"
         )
     names = [shifts] if isinstance(shifts, Shift | str) else list(shifts)
-    gains = second._trials(names).double().mean(0) - first._trials(names).double().mean(0)
-    middle, n = float(gains.mean()), len(gains)
-    floor = Z * Z / (n + Z * Z)
-    half = max(floor, Z * float(gains.std()) / math.sqrt(n)) if n > 1 else 1.0
-    return Difference(middle, (middle - half, middle + half), n)
+    return Difference.of(second._trials(names).double().mean(0) - first._trials(names).double().mean(0))
 
 
 def shifted(
