@@ -6,7 +6,7 @@ from typing import final
 import torch
 
 from notbugs.attacks.ascent import projected_ascent
-from notbugs.attacks.objectives import EmbeddingMatch
+from notbugs.attacks.objectives import EmbeddingMatch, embedding_of
 from notbugs.errors import NotbugsError, require_positive
 from notbugs.models.frozen import frozen
 from notbugs.tensors import Classifier, Images, PerExample
@@ -70,14 +70,11 @@ def feature_collision(
         raise NotbugsError(
             f"each start needs one target: shapes {tuple(start.shape)} and {tuple(target.shape)} differ"
         )
-    if not hasattr(model, "embed"):
-        raise NotbugsError(
-            f"{type(model).__name__} has no embed(); give it one: wrap(model, image_shape=...)"
-        )
+    embed = embedding_of(model)
     with frozen(model):
         with torch.no_grad():
-            goal = model.embed(target)
-        objective = EmbeddingMatch(model.embed, goal, relative=True, close_enough=close_enough)
+            goal = embed(target)
+        objective = EmbeddingMatch(embed, goal, relative=True, close_enough=close_enough)
         with torch.no_grad():
             before = -objective(start)
         images, done = start, 0

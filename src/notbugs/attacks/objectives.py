@@ -177,6 +177,16 @@ def _in_full(logits: Logits) -> Logits:
     return logits.float() if logits.dtype.itemsize < 4 else logits
 
 
+def embedding_of(model: Classifier) -> Callable[[Tensor], Tensor]:
+    """The model's `embed`: images -> features. Raises NotbugsError if it has none."""
+    if not hasattr(model, "embed"):
+        raise NotbugsError(
+            f"{type(model).__name__} has no embed(); give it one: wrap(model, image_shape=...)"
+        )
+    embed: Callable[[Tensor], Tensor] = model.embed
+    return embed
+
+
 @final
 @dataclass(frozen=True)
 class EmbeddingMatch:

@@ -6,7 +6,7 @@ from typing import Literal, final
 import torch
 from torch import nn
 
-from notbugs.attacks import EmbeddingMatch, Keep, projected_ascent
+from notbugs.attacks import EmbeddingMatch, Keep, embedding_of, projected_ascent
 from notbugs.data.labeled import LabeledImages
 from notbugs.errors import NotbugsError, require_positive
 from notbugs.features.builder import Builder, Source, build_dataset
@@ -38,16 +38,12 @@ class MatchEmbeddings(Builder):
 
     def build(self, source: Source, rows: torch.Tensor, *, generator: torch.Generator) -> LabeledImages:
         data, originals = source.data, source.data.images[rows]
-        if not hasattr(source.model, "embed"):
-            raise NotbugsError(
-                f"{type(source.model).__name__} has no embed(); give it one: wrap(model, image_shape=...)"
-            )
-        searched = source.searched
+        exact, fast = embedding_of(source.model), embedding_of(source.searched)
         with torch.no_grad():
-            targets = searched.embed(originals)  # type: ignore[attr-defined]
+            targets = fast(originals)
         start, start_index = self._start(data, rows, generator)
         images = projected_ascent(
-            EmbeddingMatch(searched.embed, targets, self.relative),  # type: ignore[attr-defined]
+            EmbeddingMatch(fast, targets, self.relative),
             start,
             threat=L2(float("inf")),
             centers=originals,
@@ -56,10 +52,10 @@ class MatchEmbeddings(Builder):
             keep=self.keep,
         )
         with torch.no_grad():
-            wanted = source.model.embed(originals)  # type: ignore[operator]
+            wanted = exact(originals)
             scale = torch.linalg.vector_norm(wanted, dim=1).clamp_min(1e-12)
-            residual = _distance(source.model.embed(images), wanted) / scale  # type: ignore[operator]
-            before = _distance(source.model.embed(start), wanted) / scale  # type: ignore[operator]
+            residual = _distance(exact(images), wanted) / scale
+            before = _distance(exact(start), wanted) / scale
         return LabeledImages(
             images=images,
             labels=data.labels[rows],

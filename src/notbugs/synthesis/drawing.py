@@ -1,0 +1,91 @@
+"""What a drawing is, and how every one is made: an objective, a start and a pace on the ascent engine."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import final
+
+import torch
+
+from notbugs.attacks import projected_ascent
+from notbugs.progress import Progress, silent
+from notbugs.synthesis.pace import Pace
+from notbugs.tensors import Images, Objective, PerExample
+from notbugs.threats import L2, Threat
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Drawing:
+    """Images that a model drew, and the way there.
+
+    `path`: what they looked like on the way, from the start to the end. `before` and `after`: the objective at both.
+    `sizes`: how far the images moved from `centers`, in the norm of the threat, in pixel units.
+    """
+
+    images: Images
+    path: tuple[Images, ...]
+    before: PerExample
+    after: PerExample
+    sizes: PerExample
+
+    @property
+    def start(self) -> Images:
+        return self.path[0]
+
+
+def draw(
+    objective: Objective,
+    start: Images,
+    pace: Pace,
+    *,
+    threat: Threat | None = None,
+    stop_when_finished: bool = False,
+    frames: int = 0,
+    progress: Progress = silent,
+) -> Drawing:
+    """Climb `objective` from `start`, whose size the pace is for; `frames` looks on the way are kept.
+
+    `threat` is where the images may go, around the start; by default an L2 ball of the pace's eps. With
+    `stop_when_finished` an image stays as it is from the moment its objective calls it finished.
+
+    >>> grey = torch.full((1, 3, 4, 4), 0.5)
+    >>> drawn = draw(lambda images: images.mean((1, 2, 3)), grey, Pace(eps=1, steps=4, step_size=0.3), frames=2)
+    >>> len(drawn.path), round(drawn.sizes.item(), 3), bool(drawn.after > drawn.before)
+    (3, 1.0, True)
+    """
+    threat = L2(pace.eps) if threat is None else threat
+    way = ascending(
+        objective, start, pace, threat=threat, stop_when_finished=stop_when_finished, frames=frames, progress=progress
+    )  # fmt: skip
+    path = [start, *way]
+    with torch.no_grad():
+        before, after = objective(start), objective(path[-1])
+    wanted = path if frames else [start, path[-1]]
+    return Drawing(
+        images=path[-1], path=tuple(wanted), before=before, after=after, sizes=threat.size(path[-1], start)
+    )
+
+
+def ascending(
+    objective: Objective,
+    start: Images,
+    pace: Pace,
+    *,
+    threat: Threat,
+    stop_when_finished: bool = False,
+    frames: int = 0,
+    progress: Progress = silent,
+) -> Iterator[Images]:
+    """The images after each leg of the way, as it is gone: for whoever wants to watch."""
+    images, done = start, 0
+    for steps, step_size in pace.legs(frames):
+        images = projected_ascent(
+            objective, images, threat=threat, centers=start, steps=steps, step_size=step_size, keep="last",
+            stop_when_finished=stop_when_finished,
+        )  # fmt: skip
+        done += steps
+        progress(done, pace.steps, "")
+        yield images
+
+
+__all__ = ["Drawing", "ascending", "draw"]

@@ -1,0 +1,75 @@
+"""Seeds for generation: one Gaussian per class, fitted to its images (Santurkar et al. 2019, section 3.1)."""
+
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from notbugs.data.labeled import LabeledImages
+from notbugs.errors import NotbugsError
+from notbugs.tensors import Images, Labels
+
+SIDE = 8
+"""To which images are shrunk before the fit: a seed needs the layout of colours, and 192 numbers can be fitted."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ClassGaussians:
+    """For each class the mean of its shrunk images, and a matrix whose square is their covariance.
+
+    `image_size`: height and width that seeds are enlarged to.
+    """
+
+    means: Float[Tensor, "classes channels rows columns"]
+    roots: Float[Tensor, "classes values rank"]
+    image_size: tuple[int, int]
+
+    def draw(self, labels: Labels, *, generator: torch.Generator) -> Images:
+        """One seed for each label, in [0, 1]. Raises NotbugsError for a label that there is not."""
+        if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < len(self.means):
+            raise NotbugsError(f"labels must lie between 0 and {len(self.means) - 1}")
+        noise = torch.empty(len(labels), self.roots.shape[2]).normal_(generator=generator)
+        moved = torch.einsum("nvr,nr->nv", self.roots[labels], noise.to(self.roots))
+        small = self.means[labels] + moved.view(-1, *self.means.shape[1:])
+        return enlarged(small, self.image_size).clamp_(0, 1)
+
+
+def fit_gaussians(data: LabeledImages, *, side: int = SIDE) -> ClassGaussians:
+    """A Gaussian for each class of `data`, of its images shrunk to `side` pixels by averaging.
+
+    Raises NotbugsError for a class of fewer than two images.
+
+    >>> from notbugs.data import load
+    >>> seeds = fit_gaussians(load("digits"))
+    >>> seeds.draw(torch.tensor([3, 3, 8]), generator=torch.Generator().manual_seed(0)).shape
+    torch.Size([3, 3, 32, 32])
+    """
+    height, width = data.images.shape[2:]
+    small = functional.adaptive_avg_pool2d(data.images, (min(side, height), min(side, width)))
+    means, roots = [], []
+    for label, name in enumerate(data.class_names):
+        own = small[data.labels == label].flatten(1).double()
+        if len(own) < 2:
+            raise NotbugsError(f"class {name} has {len(own)} images: a Gaussian needs at least 2")
+        mean = own.mean(0)
+        # From the deviations themselves: a covariance of fewer images than values has no inverse, but it has a root.
+        _, lengths, directions = torch.linalg.svd(own - mean, full_matrices=False)
+        root = torch.zeros(own.shape[1], own.shape[1], dtype=own.dtype, device=own.device)
+        root[:, : len(lengths)] = directions.T * (lengths / (len(own) - 1) ** 0.5)
+        means.append(mean.view(small.shape[1:]))
+        roots.append(root)
+    return ClassGaussians(
+        means=torch.stack(means).float(), roots=torch.stack(roots).float(), image_size=(height, width)
+    )
+
+
+def enlarged(images: Images, size: tuple[int, int]) -> Images:
+    """Bicubic; what rings beyond black and white is left to the caller."""
+    return functional.interpolate(images, size, mode="bicubic", align_corners=False)
+
+
+__all__ = ["ClassGaussians", "enlarged", "fit_gaussians"]

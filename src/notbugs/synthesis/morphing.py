@@ -1,0 +1,60 @@
+"""Images turned into a class: generation from seeds, translation of photographs, sketches made to look real.
+
+All of it is one search: the class score of a robust classifier climbed from a start (Santurkar et al. 2019, sections
+3.1, 3.3 and 4). What differs is where it starts.
+"""
+
+import torch
+
+from notbugs.attacks import LabelObjective
+from notbugs.models import frozen
+from notbugs.progress import Progress, silent
+from notbugs.synthesis.drawing import Drawing, draw
+from notbugs.synthesis.gaussians import ClassGaussians
+from notbugs.synthesis.pace import Pace
+from notbugs.tensors import Classifier, Images, Labels
+
+GENERATION = Pace(eps=30, steps=60, step_size=0.5, side=32)
+TRANSLATION = Pace(eps=80, steps=200, step_size=0.5, side=224)
+SKETCH = Pace(eps=40, steps=60, step_size=1.0, side=224)
+"""As published for CIFAR-10 and for the restricted ImageNet."""
+
+
+def morph(
+    model: Classifier,
+    images: Images,
+    labels: Labels,
+    *,
+    pace: Pace = TRANSLATION,
+    frames: int = 0,
+    progress: Progress = silent,
+) -> Drawing:
+    """Each image turned into the class `labels` says, as far as the pace goes, at its published size or any other.
+
+    >>> from notbugs import build
+    >>> model, images = build("convnet", classes=10, seed=0), torch.rand(2, 3, 32, 32)
+    >>> drawn = morph(model, images, torch.tensor([1, 2]), pace=Pace(eps=5, steps=3, step_size=0.5))
+    >>> bool((drawn.after > drawn.before).all())
+    True
+    """
+    objective = LabelObjective(model, labels, targeted=True)
+    with frozen(model):
+        return draw(objective, images, pace.scaled(*images.shape[2:]), frames=frames, progress=progress)
+
+
+def generate(
+    model: Classifier,
+    labels: Labels,
+    seeds: ClassGaussians,
+    *,
+    generator: torch.Generator,
+    pace: Pace = GENERATION,
+    frames: int = 0,
+    progress: Progress = silent,
+) -> Drawing:
+    """New images of these classes, grown from draws of each class's Gaussian."""
+    start = seeds.draw(labels, generator=generator)
+    return morph(model, start, labels, pace=pace, frames=frames, progress=progress)
+
+
+__all__ = ["GENERATION", "SKETCH", "TRANSLATION", "generate", "morph"]

@@ -1,0 +1,63 @@
+"""How far and how fast a drawing goes: budget, steps and step size, for images of any size."""
+
+import itertools
+import math
+from dataclasses import dataclass, replace
+from typing import final
+
+from notbugs.errors import NotbugsError, require_positive
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """`steps` steps of L2 length `step_size` within L2 `eps`, both in pixel units of an image of side `side`.
+
+    The step size is halved `halvings` times, at equal numbers of steps: one of fixed length circles its goal at that
+    distance. Raises NotbugsError for values that make no search.
+    """
+
+    eps: float
+    steps: int
+    step_size: float
+    halvings: int = 0
+    side: int = 32
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "step_size", "side"):
+            require_positive(name, getattr(self, name))
+        if not self.eps > 0:
+            raise NotbugsError(f"eps must be positive, got {self.eps}; inf leaves the pixel box alone")
+        if not 0 <= self.halvings < self.steps:
+            raise NotbugsError(
+                f"halvings must be at least 0 and fewer than steps, got {self.halvings} of {self.steps}"
+            )
+
+    def scaled(self, height: int, width: int) -> "Pace":
+        """The same change of each value in images of another size: an L2 length grows as the root of their number.
+
+        >>> Pace(eps=40, steps=60, step_size=1, side=224).scaled(32, 32).step_size
+        0.14285714285714285
+        """
+        factor = math.sqrt(height * width) / self.side
+        side = round(math.sqrt(height * width))
+        return replace(self, eps=self.eps * factor, step_size=self.step_size * factor, side=side)
+
+    def legs(self, frames: int) -> tuple[tuple[int, float], ...]:
+        """The way in parts, (steps, step size) each: cut where the step size is halved, and `frames` times evenly.
+
+        >>> Pace(eps=1, steps=4, step_size=0.5, halvings=1).legs(4)
+        ((1, 0.5), (1, 0.5), (1, 0.25), (1, 0.25))
+        """
+        rounds = self.halvings + 1
+        ends = {
+            self.steps * part // parts for parts in (rounds, max(1, frames)) for part in range(1, parts + 1)
+        }
+        begins = [0, *sorted(ends - {0})]
+        return tuple(
+            (end - begin, self.step_size / 2 ** (begin * rounds // self.steps))
+            for begin, end in itertools.pairwise(begins)
+        )
+
+
+__all__ = ["Pace"]

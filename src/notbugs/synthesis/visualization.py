@@ -1,0 +1,125 @@
+"""Single features of a representation: what they look for, and images with more or less of one."""
+
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from notbugs.attacks import embedding_of
+from notbugs.data.labeled import LabeledImages
+from notbugs.errors import NotbugsError
+from notbugs.models import frozen
+from notbugs.progress import Progress, silent
+from notbugs.synthesis.drawing import Drawing, draw
+from notbugs.synthesis.goals import FeatureDial, FeatureHeight, Units
+from notbugs.synthesis.marked import Marked, Marks
+from notbugs.synthesis.pace import Pace
+from notbugs.tensors import Classifier, Images, PerExample
+from notbugs.threats import L2, Restricted
+
+VISUALIZATION = Pace(eps=1000, steps=200, step_size=1.0, side=224)
+MANIPULATION = Pace(eps=1000, steps=200, step_size=1.0, halvings=5, side=224)
+PAINTING = Pace(eps=70, steps=140, step_size=1.0, side=224)
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FeatureTable:
+    """What the features of a model are on a set of images: every value, and each feature's mean and deviation."""
+
+    values: Float[Tensor, "images features"]
+
+    @property
+    def mean(self) -> Float[Tensor, " features"]:
+        return self.values.mean(0)
+
+    @property
+    def deviation(self) -> Float[Tensor, " features"]:
+        return self.values.std(0)
+
+    def highest(self, units: Units, count: int) -> Int[Tensor, "batch count"]:
+        """The rows of the images on which each unit is highest, the highest first."""
+        return self.values[:, units].T.topk(count, dim=1).indices
+
+    def most_varied(self, count: int) -> Int[Tensor, " count"]:
+        """The units that differ most between images, those that no image moves left out."""
+        return self.deviation.topk(min(count, int((self.deviation > 0).sum()))).indices
+
+
+def feature_table(model: Classifier, data: LabeledImages, *, batch_size: int = 250) -> FeatureTable:
+    """All features of all images.
+
+    >>> from notbugs import build, load
+    >>> table = feature_table(build("convnet", classes=10, seed=0), load("digits").first(50))
+    >>> table.highest(table.most_varied(2), 5).shape
+    torch.Size([2, 5])
+    """
+    embed = embedding_of(model)
+    with frozen(model), torch.no_grad():
+        return FeatureTable(values=torch.cat([embed(part).float() for part in data.images.split(batch_size)]))
+
+
+def visualize(
+    model: Classifier,
+    units: Units,
+    start: Images,
+    *,
+    pace: Pace = VISUALIZATION,
+    frames: int = 0,
+    progress: Progress = silent,
+) -> Drawing:
+    """Each unit as high as it goes from its start: noise, grey or an image (Engstrom et al. 2019, section 4.2)."""
+    objective = FeatureHeight(embedding_of(model), _checked(model, units, start))
+    with frozen(model):
+        return draw(objective, start, pace.scaled(*start.shape[2:]), frames=frames, progress=progress)
+
+
+def turn(
+    model: Classifier,
+    images: Images,
+    units: Units,
+    values: PerExample,
+    *,
+    pace: Pace = MANIPULATION,
+    frames: int = 0,
+    progress: Progress = silent,
+) -> Drawing:
+    """Each image with one feature turned to a value and as little else changed as the way there changes."""
+    objective = FeatureDial(embedding_of(model), _checked(model, units, images), values)
+    with frozen(model):
+        return draw(objective, images, pace.scaled(*images.shape[2:]), frames=frames, progress=progress)
+
+
+def paint(
+    model: Classifier,
+    images: Images,
+    marks: Marks,
+    units: Units,
+    *,
+    pace: Pace = PAINTING,
+    frames: int = 0,
+    progress: Progress = silent,
+) -> Drawing:
+    """A feature as high as it goes by changes of the marked pixels alone (Santurkar et al. 2019, section 4)."""
+    objective = FeatureHeight(embedding_of(model), _checked(model, units, images))
+    pace = pace.scaled(*images.shape[2:])
+    within = Restricted(L2(pace.eps), Marked(marks))
+    with frozen(model):
+        return draw(objective, images, pace, threat=within, frames=frames, progress=progress)
+
+
+def _checked(model: Classifier, units: Units, images: Images) -> Units:
+    with frozen(model), torch.no_grad():
+        features = embedding_of(model)(images[:1]).shape[1]
+    if len(units) != len(images):
+        raise NotbugsError(f"{len(images)} images need a unit each, got {len(units)}")
+    if len(units) and not 0 <= int(units.min()) <= int(units.max()) < features:
+        raise NotbugsError(f"the model has the features 0 to {features - 1}, got {units.tolist()}")
+    return units
+
+
+__all__ = [
+    "MANIPULATION", "PAINTING", "VISUALIZATION", "FeatureTable", "feature_table", "paint", "turn", "visualize",
+]  # fmt: skip
