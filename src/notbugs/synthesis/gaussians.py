@@ -67,7 +67,7 @@ def fit_gaussians(data: LabeledImages, *, side: int = SIDE) -> ClassGaussians:
     )
 
 
-def enlarged(images: Images, size: tuple[int, int]) -> Images:
+def enlarged(images: Images, size: tuple[int, int]) -> Tensor:
     """Bicubic; what rings beyond black and white is left to the caller."""
     return functional.interpolate(images, size, mode="bicubic", align_corners=False)
 

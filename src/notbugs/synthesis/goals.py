@@ -9,7 +9,7 @@ from torch import Tensor
 
 from notbugs.tensors import Images, PerExample
 
-Units = Int[Tensor, "batch"]
+Units = Int[Tensor, " units"]
 """The feature of each image that is meant: a column of `embed`."""
 
 
@@ -18,6 +18,7 @@ Units = Int[Tensor, "batch"]
 class FeatureHeight:
     """The value of one feature per image (Engstrom et al. 2019, section 4.2).
 
+    >>> import torch
     >>> images = torch.rand(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
     >>> FeatureHeight(lambda shown: shown.mean((2, 3)), torch.tensor([0, 2]))(images).shape
     torch.Size([2])

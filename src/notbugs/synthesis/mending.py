@@ -1,6 +1,7 @@
 """Images with something missing: holes filled, small ones enlarged."""
 
 import torch
+from torch import Tensor
 from torch.nn import functional
 
 from notbugs.attacks import LabelObjective
@@ -73,7 +74,7 @@ def super_resolve(
         return draw(objective, start, pace.scaled(*size), frames=frames, progress=progress)
 
 
-def shrunk(images: Images, factor: int) -> Images:
+def shrunk(images: Images, factor: int) -> Tensor:
     """Images `factor` times smaller along each side, rounded, by averaging what falls together."""
     height, width = (max(1, round(side / factor)) for side in images.shape[2:])
     return functional.adaptive_avg_pool2d(images, (height, width))

@@ -1,8 +1,8 @@
 """How far and how fast a drawing goes: budget, steps and step size, for images of any size."""
 
-import itertools
 import math
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import final
 
 from notbugs.errors import NotbugsError, require_positive
@@ -49,14 +49,12 @@ class Pace:
         >>> Pace(eps=1, steps=4, step_size=0.5, halvings=1).legs(4)
         ((1, 0.5), (1, 0.5), (1, 0.25), (1, 0.25))
         """
-        rounds = self.halvings + 1
-        ends = {
-            self.steps * part // parts for parts in (rounds, max(1, frames)) for part in range(1, parts + 1)
-        }
-        begins = [0, *sorted(ends - {0})]
+        halved = [self.steps * part // (self.halvings + 1) for part in range(1, self.halvings + 1)]
+        looked = [self.steps * part // max(1, frames) for part in range(1, frames + 1)]
+        ends = sorted({*halved, *looked, 0, self.steps})
         return tuple(
-            (end - begin, self.step_size / 2 ** (begin * rounds // self.steps))
-            for begin, end in itertools.pairwise(begins)
+            (end - begin, self.step_size / 2 ** sum(at <= begin for at in halved))
+            for begin, end in pairwise(ends)
         )
 
 

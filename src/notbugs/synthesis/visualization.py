@@ -39,7 +39,7 @@ class FeatureTable:
     def deviation(self) -> Float[Tensor, " features"]:
         return self.values.std(0)
 
-    def highest(self, units: Units, count: int) -> Int[Tensor, "batch count"]:
+    def highest(self, units: Units, count: int) -> Int[Tensor, "units count"]:
         """The rows of the images on which each unit is highest, the highest first."""
         return self.values[:, units].T.topk(count, dim=1).indices
 
