@@ -24,7 +24,7 @@ from torch import nn
 from notbugs.description import to_json
 from notbugs.errors import NotbugsError
 from notbugs.files import make_directory, write_atomically
-from notbugs.models import LIBRARIES, ImageClassifier, load_model, pretrained
+from notbugs.models import LIBRARIES, ImageClassifier, load_model, pretrained, zoo_model
 from notbugs.tensors import Classifier
 
 SCHEMA = 1
@@ -143,23 +143,25 @@ def load_classifier(path: Path) -> ImageClassifier:
 
 
 def find_classifier(named: str, *, device: torch.device | str = "cpu") -> Classifier:
-    """Any classifier: `package.module:factory`, `timm:NAME`, `torchvision:NAME`, or what `load_classifier` knows; a
-    Module on `device`, evaluating.
+    """Any classifier: `zoo:NAME`, `package.module:factory`, `timm:NAME`, `torchvision:NAME`, or what
+    `load_classifier` knows; a Module on `device`, evaluating.
 
     A factory is called without arguments and returns any callable from images in [0, 1] to logits. Raises
     NotbugsError if there is none.
     """
     module, _, factory = named.rpartition(":")
-    if module in LIBRARIES:
-        found: Classifier = pretrained(module, factory)
+    if named.startswith("zoo:"):
+        found: Classifier = zoo_model(named.removeprefix("zoo:"))
+    elif module in LIBRARIES:
+        found = pretrained(module, factory)
     elif module and not Path(named).exists():
         found = _made_by(module, factory)
     elif Path(named).exists():
         found = load_classifier(Path(named))
     else:
         raise NotbugsError(
-            f"there is no model at {named}; give a run directory, a .safetensors file, package.module:factory, "
-            "timm:NAME or torchvision:NAME"
+            f"there is no model at {named}; give a run directory, a .safetensors file, zoo:NAME, "
+            "package.module:factory, timm:NAME or torchvision:NAME"
         )
     return found.to(device).eval() if isinstance(found, nn.Module) else found
 

@@ -34,7 +34,7 @@ def audit(
         str,
         Parameter(
             help="Run directories, .safetensors files, package.module:factory (images in [0, 1] to logits), "
-            "timm:NAME or torchvision:NAME where these are installed; several are shown side by side."
+            "zoo:NAME, timm:NAME or torchvision:NAME where these are installed; several are shown side by side."
         ),
     ],
     data: Data,

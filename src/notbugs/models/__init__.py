@@ -6,6 +6,7 @@ from notbugs.models.pretrained import LIBRARIES, pretrained
 from notbugs.models.registry import ARCHITECTURES, build
 from notbugs.models.weights import load_model, load_state, model_digest, save_model
 from notbugs.models.wrapping import TappedClassifier, wrap
+from notbugs.models.zoo import Card, zoo_card, zoo_model, zoo_names
 
 __all__ = [
     # build one
@@ -14,6 +15,11 @@ __all__ = [
     "ModelSpec",
     "Normalize",
     "build",
+    # take one that is there
+    "Card",
+    "zoo_card",
+    "zoo_model",
+    "zoo_names",
     # bring one's own
     "LIBRARIES",
     "TappedClassifier",

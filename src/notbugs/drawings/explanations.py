@@ -1,0 +1,89 @@
+"""Drawings that explain an answer: the smallest change to another one, and where the model looks."""
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import torch
+
+from notbugs.audits.counterfactual import RISING, counterfactuals
+from notbugs.audits.estimate import mean_of
+from notbugs.audits.saliency import input_gradient, integrated_gradients, smooth_gradient
+from notbugs.drawings.task import Artist, Row, Sheet, Task
+from notbugs.errors import NotbugsError
+from notbugs.tensors import Images
+
+BRIGHTEST = 0.99
+"""The quantile of a map that is shown white: a single pixel would leave the others black."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Counterfactual(Task):
+    """The smallest change after which the model says another class."""
+
+    name: ClassVar[str] = "counterfactual"
+    about: ClassVar[str] = "The smallest change of each image after which the model says another class."
+
+    to: str = ""
+    budgets: tuple[float, ...] = RISING
+    steps: int = 40
+
+    def draw(self, artist: Artist) -> Sheet:
+        images, targets = artist.data.images, artist.targets(self.to)
+        found = counterfactuals(
+            artist.model, images, targets, budgets=self.budgets, steps=self.steps, progress=artist.progress
+        )
+        if int(found.found.sum()) < 2:
+            raise NotbugsError(f"no change within L2 {self.budgets[-1]:g} was enough; give larger budgets")
+        change = found.images - images
+        scale = 0.5 / change.abs().flatten(1).amax(1).clamp_min(1e-6).view(-1, 1, 1, 1)
+        sizes = tuple(f"L2 {size:.2g}" for size in found.sizes.tolist())
+        return Sheet(
+            rows=(
+                Row(title="Image", images=images, captions=artist.answers(images)),
+                Row(title="Changed", images=found.images, captions=artist.answers(found.images)),
+                Row(
+                    title="Change",
+                    images=0.5 + scale * change,
+                    note="as strong as it can be shown around grey",
+                    captions=sizes,
+                ),
+                Row(title="Where", images=shown_map(found.change().sqrt())),
+            ),
+            path=tuple(images + share * change for share in torch.linspace(0, 1, max(2, artist.frames + 1))),
+            measured={
+                "distance": mean_of(found.sizes[found.found]),
+                "found": mean_of(found.found.double()),
+            },
+        )
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Saliency(Task):
+    """Where a small change moves the answer most."""
+
+    name: ClassVar[str] = "saliency"
+    about: ClassVar[str] = "Where the model looks: input gradients, SmoothGrad, integrated gradients."
+
+    def draw(self, artist: Artist) -> Sheet:
+        model, images, labels = artist.model, artist.data.images, artist.data.labels
+        smooth = smooth_gradient(model, images, labels, generator=artist.generator(self.name))
+        integrated = integrated_gradients(model, images, labels).abs().sum(1)
+        return Sheet(
+            rows=(
+                Row(title="Image", images=images, captions=artist.captions),
+                Row(title="Input gradient", images=shown_map(input_gradient(model, images, labels))),
+                Row(title="SmoothGrad", images=shown_map(smooth)),
+                Row(title="Integrated gradients", images=shown_map(integrated)),
+            )
+        )
+
+
+def shown_map(maps: torch.Tensor) -> Images:
+    """Maps (images, height, width) as grey pictures, each by its own brightest pixels."""
+    brightest = maps.flatten(1).quantile(BRIGHTEST, dim=1).clamp_min(1e-12).view(-1, 1, 1)
+    return (maps / brightest).clamp(0, 1)[:, None].expand(-1, 3, -1, -1)
+
+
+__all__ = ["Counterfactual", "Saliency", "shown_map"]

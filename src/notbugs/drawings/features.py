@@ -1,0 +1,159 @@
+"""Drawings of single features: what they look for, more or less of one, one painted onto a place."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal, final
+
+import torch
+
+from notbugs.audits.estimate import mean_of
+from notbugs.drawings.task import Artist, Row, Sheet, Task
+from notbugs.errors import NotbugsError
+from notbugs.synthesis import FeatureTable, Pace, feature_table, paint, turn, visualize
+from notbugs.synthesis.visualization import MANIPULATION, PAINTING, VISUALIZATION
+from notbugs.tensors import Images
+from notbugs.threats.families import Region
+
+Start = Literal["noise", "grey", "images"]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Visualization(Task):
+    """What features look for, and the images on which they are highest.
+
+    `units`: by default those that differ most between the images.
+    """
+
+    name: ClassVar[str] = "visualize"
+    about: ClassVar[str] = "What single features look for, with the images on which they are highest."
+
+    units: tuple[int, ...] = ()
+    start: Start = "noise"
+    count: int = 8
+    shown: int = 3
+    pace: Pace = VISUALIZATION
+
+    def draw(self, artist: Artist) -> Sheet:
+        table = feature_table(artist.model, artist.data)
+        units = chosen_units(table, self.units, self.count)
+        drawn = visualize(
+            artist.model, units, self._start(artist, len(units)), pace=self.pace, frames=artist.frames,
+            progress=artist.progress,
+        )  # fmt: skip
+        highest = table.highest(units, min(self.shown, len(artist.data)))
+        names = tuple(f"feature {unit}" for unit in units.tolist())
+        ranks = tuple(
+            Row(
+                title=f"Highest {rank + 1}",
+                images=artist.data.images[highest[:, rank]],
+                captions=artist.named(artist.data.labels[highest[:, rank]]),
+            )
+            for rank in range(highest.shape[1])
+        )
+        return Sheet(
+            rows=(
+                Row(title="Start", images=drawn.start),
+                Row(title="Drawn", images=drawn.images, captions=names),
+                *ranks,
+            ),
+            path=drawn.path,
+            measured={"feature_at_start": mean_of(drawn.before), "feature": mean_of(drawn.after)},
+        )
+
+    def _start(self, artist: Artist, count: int) -> Images:
+        shape = artist.data.images[:1].shape
+        if self.start == "images":
+            rows = torch.arange(count) % len(artist.data)
+            return artist.data.images[rows]
+        grey = torch.full((count, *shape[1:]), 0.5)
+        if self.start == "grey":
+            return grey.to(artist.data.images.device)
+        noise = torch.empty(grey.shape).normal_(generator=artist.generator(self.name))
+        return (grey + noise / 20).clamp(0, 1).to(artist.data.images.device)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Manipulation(Task):
+    """One feature turned down and up, as many deviations as `levels` say above its mean over the images."""
+
+    name: ClassVar[str] = "manipulate"
+    about: ClassVar[str] = "More or less of one feature in each image."
+
+    unit: int | None = None
+    levels: tuple[float, ...] = (-1.0, 2.0, 4.0, 8.0)
+    pace: Pace = MANIPULATION
+
+    def draw(self, artist: Artist) -> Sheet:
+        images, count = artist.data.images, len(artist.data)
+        table = feature_table(artist.model, artist.data)
+        given = () if self.unit is None else (self.unit,)
+        unit = chosen_units(table, given, 1)
+        values = [table.mean[unit] + level * table.deviation[unit] for level in self.levels]
+        drawn = turn(
+            artist.model,
+            images.repeat(len(self.levels), 1, 1, 1),
+            unit.repeat(count * len(self.levels)),
+            torch.cat(values).repeat_interleave(count),
+            pace=self.pace,
+            frames=artist.frames,
+            progress=artist.progress,
+        )
+        parts = drawn.images.split(count)
+        turned = tuple(
+            Row(title=f"{level:+g} deviations", images=part, captions=artist.answers(part))
+            for level, part in zip(self.levels, parts, strict=True)
+        )
+        return Sheet(
+            rows=(
+                Row(title="Image", images=images, note=f"feature {unit.item()}", captions=artist.captions),
+                *turned,
+            ),
+            path=(images, *parts),
+            measured={"missed_by": mean_of(-drawn.after), "distance": mean_of(drawn.sizes)},
+        )
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Painting(Task):
+    """A feature painted onto a region; by default the upper left quarter and the feature that differs most."""
+
+    name: ClassVar[str] = "paint"
+    about: ClassVar[str] = "One feature painted onto a place of each image."
+
+    unit: int | None = None
+    region: Region | None = None
+    pace: Pace = PAINTING
+
+    def draw(self, artist: Artist) -> Sheet:
+        images = artist.data.images
+        height, width = images.shape[2:]
+        region = self.region or Region(0, 0, height // 2, width // 2)
+        marks = region.keep(torch.ones(1, *images.shape[1:]))[:, 0] > 0
+        given = () if self.unit is None else (self.unit,)
+        unit = chosen_units(feature_table(artist.model, artist.data), given, 1)
+        drawn = paint(
+            artist.model, images, marks.to(images.device), unit.repeat(len(images)), pace=self.pace,
+            frames=artist.frames, progress=artist.progress,
+        )  # fmt: skip
+        return Sheet(
+            rows=(
+                Row(title="Image", images=images, captions=artist.captions),
+                Row(title="Painted", images=drawn.images, note=f"feature {unit.item()} on {region}"),
+            ),
+            path=drawn.path,
+            measured={"feature_at_start": mean_of(drawn.before), "feature": mean_of(drawn.after)},
+        )
+
+
+def chosen_units(table: FeatureTable, units: tuple[int, ...], count: int) -> torch.Tensor:
+    """Those that are named, or the `count` that differ most. Raises NotbugsError for one that there is not."""
+    features = table.values.shape[1]
+    for unit in units:
+        if not 0 <= unit < features:
+            raise NotbugsError(f"the model has the features 0 to {features - 1}, got {unit}")
+    return torch.tensor(units, device=table.values.device) if units else table.most_varied(count)
+
+
+__all__ = ["Manipulation", "Painting", "Start", "Visualization", "chosen_units"]

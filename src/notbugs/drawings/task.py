@@ -1,0 +1,105 @@
+"""What every drawing task is: a frozen value that makes a sheet of pictures from a model and some images."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sized
+from dataclasses import dataclass, field
+from typing import ClassVar, final
+
+import torch
+from torch import nn
+
+from notbugs.audits.estimate import Estimate
+from notbugs.data.labeled import LabeledImages
+from notbugs.errors import NotbugsError
+from notbugs.progress import Progress, silent
+from notbugs.seeds import generator
+from notbugs.synthesis import ClassGaussians
+from notbugs.tensors import Images, Labels
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Row:
+    """Pictures in a row of a sheet: column by column they are about the same image."""
+
+    title: str
+    images: Images
+    note: str = ""
+    captions: tuple[str, ...] = ()
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sheet:
+    """What a task drew: rows of pictures, the way to the last of them (`path`), and what was measured."""
+
+    rows: tuple[Row, ...]
+    path: tuple[Images, ...] = ()
+    measured: Mapping[str, Estimate] = field(default_factory=dict)
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Artist:
+    """Who draws, and from what: a model, images, a Gaussian of each class where generation needs one, and a seed."""
+
+    model: nn.Module
+    data: LabeledImages
+    seed: int
+    gaussians: ClassGaussians | None = None
+    frames: int = 0
+    progress: Progress = silent
+
+    def generator(self, purpose: str) -> torch.Generator:
+        return generator(self.seed, "draw", purpose)
+
+    @property
+    def captions(self) -> tuple[str, ...]:
+        """The class names of the images' labels."""
+        return self.named(self.data.labels)
+
+    def named(self, labels: Labels) -> tuple[str, ...]:
+        names = self.data.class_names
+        return tuple(names[label] if label < len(names) else f"class {label}" for label in labels.tolist())
+
+    @torch.no_grad()
+    def answers(self, images: Images) -> tuple[str, ...]:
+        """What the model takes the images for, and how sure it is."""
+        sure, labels = self.model(images).softmax(1).max(1)
+        return tuple(
+            f"{name} {100 * p:.0f} %" for name, p in zip(self.named(labels), sure.tolist(), strict=True)
+        )
+
+    def label_of(self, name: str) -> int:
+        """Raises NotbugsError for a class that there is not."""
+        if name not in self.data.class_names:
+            raise NotbugsError(
+                f"there is no class {name!r}; the classes are {', '.join(self.data.class_names)}"
+            )
+        return self.data.class_names.index(name)
+
+    def targets(self, to: str) -> Labels:
+        """The class `to` for every image; by default each image's next one."""
+        if to:
+            return torch.full_like(self.data.labels, self.label_of(to))
+        return (self.data.labels + 1) % self.data.classes
+
+
+class Task(ABC):
+    """Subclasses are final frozen values: what they hold is all that decides a sheet, beside the artist."""
+
+    name: ClassVar[str]
+    about: ClassVar[str]
+
+    @abstractmethod
+    def draw(self, artist: Artist) -> Sheet:
+        """Raises NotbugsError where the model or the images do not fit."""
+
+
+def require_columns(images: Sized, count: int, what: str) -> None:
+    """Raise NotbugsError for fewer images than a task is about."""
+    if len(images) < count:
+        raise NotbugsError(f"{what} needs {count} images, got {len(images)}")
+
+
+__all__ = ["Artist", "Row", "Sheet", "Task", "require_columns"]

@@ -1,0 +1,123 @@
+"""A drawing task as a run directory: the sheet as a PNG grid, the way as an animation, the images themselves."""
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import safetensors.torch
+import torch
+from PIL import Image
+from torch import nn
+
+from notbugs.data.eight_bit import eight_bit
+from notbugs.data.labeled import LabeledImages
+from notbugs.description import describe
+from notbugs.drawings import Artist, Sheet, Task
+from notbugs.files import write_atomically
+from notbugs.jobs.job import Job
+from notbugs.jobs.subject import Subject
+from notbugs.models import frozen
+from notbugs.runs import Run, open_run
+from notbugs.synthesis import ClassGaussians
+
+GRID, ANIMATION, IMAGES = "grid.png", "path.webp", "images.safetensors"
+FRAME_MS, LAST_MS = 120, 1500
+GAP, SHOWN_SIDE = 4, 96
+"""Pixels between pictures, and the least side that a picture is enlarged to, by whole numbers."""
+
+
+def draw_job(
+    job: Job,
+    task: Task,
+    subject: Subject,
+    data: LabeledImages,
+    *,
+    gaussians: ClassGaussians | None = None,
+    frames: int = 20,
+) -> Run:
+    """A sheet in a run directory; returns at once if it is there. Raises what the task raises."""
+    if not isinstance(subject.model, nn.Module):
+        raise TypeError("a drawing needs a Module")
+    described: dict[str, Any] = {
+        "command": "draw",
+        "task": task.name,
+        "parameters": describe(task),
+        **subject.known_by(data),
+        "data": data.known_by,
+        "n": len(data),
+        "frames": frames,
+        "seed": job.seed,
+        "device": data.images.device.type,
+    }
+    run = open_run(job.root, f"draw-{task.name}", described)
+    if run.is_done and (run.path / GRID).is_file():
+        return run
+    clock = run.clock()
+    artist = Artist(
+        model=subject.model, data=data, seed=job.seed, gaussians=gaussians, frames=frames, progress=job.progress
+    )  # fmt: skip
+    with frozen(subject.model):
+        sheet = task.draw(artist)
+    write_sheet(run, sheet)
+    run.finish(
+        {
+            "command": "draw",
+            "config": described,
+            "rows": [
+                {"title": row.title, "note": row.note, "captions": list(row.captions)} for row in sheet.rows
+            ],
+            "metrics": {name: found.value for name, found in sheet.measured.items()},
+            "intervals": {name: found.interval for name, found in sheet.measured.items()},
+            "counts": {name: found.n for name, found in sheet.measured.items()},
+            "flags": [],
+            "class_names": list(data.class_names),
+            "seconds": clock.seconds,
+            "device": str(data.images.device),
+        }
+    )
+    return run
+
+
+def write_sheet(run: Run, sheet: Sheet) -> None:
+    """The files of a sheet: exact images, the grid to look at, the animation where there is a way to show."""
+    tensors = {f"{number:02}": row.images.cpu().contiguous() for number, row in enumerate(sheet.rows)}
+    write_atomically(run.path / IMAGES, safetensors.torch.save(tensors))
+    write_atomically(run.path / GRID, _encoded([grid([row.images for row in sheet.rows])], "PNG"))
+    if len(sheet.path) > 1:
+        pictures = [grid([images]) for images in sheet.path]
+        write_atomically(run.path / ANIMATION, _encoded(pictures, "WEBP"))
+
+
+def grid(rows: Sequence[torch.Tensor]) -> Image.Image:
+    """Rows of pictures on white, each pixel enlarged to a square so that small pictures can be seen."""
+    widest = max(len(row) for row in rows)
+    side = rows[0].shape[2]
+    scale = max(1, -(-SHOWN_SIDE // side))
+    height, width = side * scale, rows[0].shape[3] * scale
+    sheet = Image.new("RGB", (widest * (width + GAP) + GAP, len(rows) * (height + GAP) + GAP), "white")
+    for down, row in enumerate(rows):
+        for across, pixels in enumerate(eight_bit(row.cpu())):
+            one = Image.fromarray(pixels.transpose(1, 2, 0) if len(pixels) == 3 else pixels[0])
+            enlarged = one.convert("RGB").resize((width, height), Image.Resampling.NEAREST)
+            sheet.paste(enlarged, (GAP + across * (width + GAP), GAP + down * (height + GAP)))
+    return sheet
+
+
+def _encoded(pictures: Sequence[Image.Image], kind: str) -> bytes:
+    stream = io.BytesIO()
+    first, *more = pictures
+    if more:
+        times = [FRAME_MS] * len(more) + [LAST_MS]
+        first.save(stream, format=kind, save_all=True, append_images=more, duration=times, loop=0, quality=80)
+    else:
+        first.save(stream, format=kind)
+    return stream.getvalue()
+
+
+def read_sheet(run: Run) -> list[tuple[dict[str, Any], torch.Tensor]]:
+    """The rows of a finished drawing: what was said of each, and its images."""
+    images = safetensors.torch.load((run.path / IMAGES).read_bytes())
+    return [(row, images[f"{number:02}"]) for number, row in enumerate(run.result["rows"])]
+
+
+__all__ = ["ANIMATION", "GRID", "draw_job", "grid", "read_sheet", "write_sheet"]
