@@ -26,8 +26,8 @@ DataRoot = Annotated[
 Data = Annotated[
     str,
     Parameter(
-        help="planted, planted-spurious, digits, cifar10, cifar10:cat,dog, folder:PATH, hf:NAME, parquet:PATH, "
-        "built:DIR; tagged:SOURCE plants a tag; SOURCE@SHIFT changes every image: cifar10@fog:3, cifar10@high:12."
+        help="planted, planted-spurious, digits, sketches, cifar10, cifar10:cat,dog, folder:PATH, hf:NAME, "
+        "parquet:PATH, built:DIR; tagged:SOURCE plants a tag; SOURCE@SHIFT changes every image: cifar10@fog:3, cifar10@high:12."
     ),
 ]
 

@@ -13,8 +13,8 @@ from notbugs.data.tagged import tagged
 from notbugs.errors import NotbugsError, unknown
 
 _SOURCES = (
-    "planted", "planted-spurious", "digits", "cifar10", "cifar10:CLASS,CLASS", "folder:PATH", "hf:NAME",
-    "parquet:PATH", "built:DIR", "tagged:SOURCE", "SOURCE@SHIFT",
+    "planted", "planted-spurious", "digits", "sketches", "sketches:CLASS,CLASS", "cifar10", "cifar10:CLASS,CLASS",
+    "folder:PATH", "hf:NAME", "parquet:PATH", "built:DIR", "tagged:SOURCE", "SOURCE@SHIFT",
 )  # fmt: skip
 
 _CIFAR10_ON_THE_HUB = "uoft-cs/cifar10"
@@ -29,6 +29,7 @@ def load(
     `planted`            made by code: a robust and a non-robust feature, both known; `seed` draws it
     `planted-spurious`   the same with a tag in a corner that is right in training and at chance in the test
     `digits`             1297 + 500 handwritten digits, in the package
+    `sketches`           scenes of CIFAR-10's classes, made by code; `sketches:cat,dog`: of these classes
     `cifar10`            Parquet in `root` (or `root/cifar10`), else from the Hugging Face hub
     `cifar10:cat,dog`    only these classes, numbered in this order
     `folder:PATH`        one folder of images per class; see `read_folder`
@@ -76,6 +77,12 @@ def _load(source: str, *, split: str, root: str | Path | None, seed: int) -> Lab
             return planted(split, spurious=kind == "planted-spurious", seed=seed)
         case "digits":
             return digits(split)
+        case "sketches":
+            from notbugs.data.scenes import CLASSES
+            from notbugs.data.sketches import sketches
+
+            chosen = [name.strip() for name in detail.split(",")] if colon else CLASSES
+            return sketches(split, classes=chosen, seed=seed)
         case "cifar10":
             return _cifar10(detail, split=split, root=root, all_classes=not colon)
         case "folder":
