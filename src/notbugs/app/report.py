@@ -13,6 +13,7 @@ import jinja2
 from notbugs.app.audited import audited
 from notbugs.app.built import built_set
 from notbugs.app.corrupted import corrupted
+from notbugs.app.drawn import drawn
 from notbugs.app.figures import Series, accuracy_bars, training_curves
 from notbugs.app.findings import disagreements, falls_short, findings, headline
 from notbugs.app.pictures import first_shard, strips
@@ -113,7 +114,7 @@ def _study(run: Run, result: dict[str, Any], originals: LabeledImages | None) ->
     }
 
 
-_PAGES = {"study": _study, "audit": audited, "comparison": audited, "corrupt": corrupted}
+_PAGES = {"study": _study, "audit": audited, "comparison": audited, "corrupt": corrupted, "draw": drawn}
 
 
 def _threats(builders: Mapping[str, Any]) -> dict[str, str]:

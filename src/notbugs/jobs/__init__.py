@@ -4,6 +4,7 @@ from notbugs.jobs.adversarial import adversarial_job, read_adversarial
 from notbugs.jobs.auditing import audit_job
 from notbugs.jobs.building import build_flags, build_job, built_data
 from notbugs.jobs.corrupting import corrupt_job
+from notbugs.jobs.drawing import draw_job
 from notbugs.jobs.estimate import expected_conflict_seconds, expected_seconds
 from notbugs.jobs.job import Job, resolved_precision
 from notbugs.jobs.plan import PLANS, SECTIONS, Plan
@@ -31,6 +32,7 @@ __all__ = [
     "build_flags",
     "build_job",
     "corrupt_job",
+    "draw_job",
     "expected_conflict_seconds",
     "expected_seconds",
     "built_data",

@@ -6,7 +6,7 @@ from notbugs.models.pretrained import LIBRARIES, pretrained
 from notbugs.models.registry import ARCHITECTURES, build
 from notbugs.models.weights import load_model, load_state, model_digest, save_model
 from notbugs.models.wrapping import TappedClassifier, wrap
-from notbugs.models.zoo import Card, zoo_card, zoo_model, zoo_names
+from notbugs.models.zoo import Card, zoo_card, zoo_model, zoo_names, zoo_seeds
 
 __all__ = [
     # build one
@@ -20,6 +20,7 @@ __all__ = [
     "zoo_card",
     "zoo_model",
     "zoo_names",
+    "zoo_seeds",
     # bring one's own
     "LIBRARIES",
     "TappedClassifier",

@@ -83,6 +83,12 @@ def zoo_model(name: str) -> ImageClassifier:
     return load_model(path)
 
 
+def zoo_seeds(name: str) -> Path | None:
+    """The file of the Gaussians of a shipped model's classes, where there is one."""
+    path = HERE / "seeds" / f"{name}.safetensors"
+    return path if path.is_file() else None
+
+
 def _downloaded(address: str) -> Path:
     """Where the file of this address and checksum lies; fetched if it does not yet."""
     url, _, wanted = address.partition("#sha256=")
@@ -113,4 +119,4 @@ def _require_digest(content: bytes, wanted: str, where: str) -> None:
         )
 
 
-__all__ = ["Card", "zoo_card", "zoo_model", "zoo_names"]
+__all__ = ["Card", "zoo_card", "zoo_model", "zoo_names", "zoo_seeds"]

@@ -1,7 +1,7 @@
 """What a robust model can draw: an objective, a start and a threat on the ascent engine, nothing more."""
 
 from notbugs.synthesis.drawing import Drawing, ascending, draw
-from notbugs.synthesis.gaussians import ClassGaussians, fit_gaussians
+from notbugs.synthesis.gaussians import ClassGaussians, fit_gaussians, load_gaussians, save_gaussians
 from notbugs.synthesis.goals import FeatureDial, FeatureHeight
 from notbugs.synthesis.inversion import interpolate, invert
 from notbugs.synthesis.marked import Marked
@@ -20,6 +20,8 @@ __all__ = [
     # classes
     "ClassGaussians",
     "fit_gaussians",
+    "load_gaussians",
+    "save_gaussians",
     "generate",
     "morph",
     # representations

@@ -1,15 +1,19 @@
 """Seeds for generation: one Gaussian per class, fitted to its images (Santurkar et al. 2019, section 3.1)."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import final
 
+import safetensors.torch
 import torch
 from jaxtyping import Float
+from safetensors import SafetensorError
 from torch import Tensor
 from torch.nn import functional
 
 from notbugs.data.labeled import LabeledImages
 from notbugs.errors import NotbugsError
+from notbugs.files import write_atomically
 from notbugs.tensors import Images, Labels
 
 SIDE = 8
@@ -67,9 +71,31 @@ def fit_gaussians(data: LabeledImages, *, side: int = SIDE) -> ClassGaussians:
     )
 
 
+def save_gaussians(gaussians: ClassGaussians, path: Path) -> None:
+    """Write them to one safetensors file, in half precision: a seed needs no more."""
+    tensors = {
+        "means": gaussians.means.half(),
+        "roots": gaussians.roots.half(),
+        "image_size": torch.tensor(gaussians.image_size),
+    }
+    write_atomically(path, safetensors.torch.save({name: one.contiguous() for name, one in tensors.items()}))
+
+
+def load_gaussians(path: Path) -> ClassGaussians:
+    """What `save_gaussians` wrote. Raises NotbugsError for a file that holds something else."""
+    try:
+        tensors = safetensors.torch.load(path.read_bytes())
+        height, width = tensors["image_size"].tolist()
+        return ClassGaussians(
+            means=tensors["means"].float(), roots=tensors["roots"].float(), image_size=(height, width)
+        )
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise NotbugsError(f"{path} holds no Gaussians of classes ({error})") from error
+
+
 def enlarged(images: Images, size: tuple[int, int]) -> Tensor:
     """Bicubic; what rings beyond black and white is left to the caller."""
     return functional.interpolate(images, size, mode="bicubic", align_corners=False)
 
 
-__all__ = ["ClassGaussians", "enlarged", "fit_gaussians"]
+__all__ = ["ClassGaussians", "enlarged", "fit_gaussians", "load_gaussians", "save_gaussians"]

@@ -1,0 +1,298 @@
+"""`notbugs draw TASK`: what a robust model can draw."""
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any, final
+
+from cyclopts import App, Parameter
+
+from notbugs.app.cli import app
+from notbugs.app.options import (
+    DEFAULT,
+    Common,
+    Data,
+    DataRoot,
+    Split,
+    device_of,
+    job_of,
+    load_images,
+    settle,
+    show,
+)
+from notbugs.errors import NotbugsError, require_positive, unknown
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from notbugs.data import LabeledImages
+    from notbugs.drawings import Task
+    from notbugs.synthesis import ClassGaussians, Pace
+
+drawing = App(
+    name="draw",
+    help="What a robust model can draw: PNG grids, the way there as an animation, and result.json.",
+)
+app.command(drawing)
+
+
+@Parameter(name="*")
+@final
+@dataclass(frozen=True, kw_only=True)
+class Canvas:
+    """Options that every drawing takes."""
+
+    model: Annotated[
+        str,
+        Parameter(help="Who draws: zoo:NAME, a run directory, a .safetensors file, package.module:factory."),
+    ] = "zoo:cifar10-robust"
+    data: Data = "sketches"
+    data_root: DataRoot = None
+    split: Split = "test"
+    n: Annotated[int, Parameter(help="Images: the columns of the sheet.")] = 10
+    frames: Annotated[int, Parameter(help="Pictures of the way there.")] = 20
+    eps: Annotated[float | None, Parameter(help="How far: L2, pixel units. Default: as published.")] = None
+    steps: int | None = None
+    step_size: float | None = None
+
+    def paced(self, pace: "Pace", side: int) -> "Pace":
+        """The published pace for images of this side, with what was asked for instead."""
+        if self.eps is self.steps is self.step_size is None:
+            return pace
+        scaled = pace.scaled(side, side)
+        steps = scaled.steps if self.steps is None else self.steps
+        return replace(
+            scaled,
+            eps=scaled.eps if self.eps is None else self.eps,
+            steps=steps,
+            step_size=scaled.step_size if self.step_size is None else self.step_size,
+            halvings=min(scaled.halvings, max(0, steps - 1)),
+        )
+
+
+PLAIN = Canvas()
+To = Annotated[str, Parameter(help="A class by name. Default: the next one of each image.")]
+Unit = Annotated[int | None, Parameter(help="A feature by number. Default: the one that differs most.")]
+Rectangle = Annotated[str, Parameter(help="TOP,LEFT,HEIGHTxWIDTH in pixels.")]
+
+
+@drawing.command
+def invert(
+    *,
+    over: Annotated[
+        str, Parameter(help="Steps over pixels, or over frequencies: coarse ones first.")
+    ] = "pixels",
+    canvas: Canvas = PLAIN,
+    common: Common = DEFAULT,
+) -> None:
+    """What the model keeps of an image: from noise, an image that it represents alike.
+
+    Example: notbugs draw invert --data cifar10 --data-root data
+    """
+    if over not in ("pixels", "frequencies"):
+        raise unknown("--over", over, ("pixels", "frequencies"))
+    _draw("invert", canvas, common, over=over)
+
+
+@drawing.command
+def interpolate(
+    *,
+    count: Annotated[int, Parameter(help="Images on the way, both ends among them.")] = 8,
+    canvas: Canvas = PLAIN,
+    common: Common = DEFAULT,
+) -> None:
+    """Images between two images, as the model represents them; the first half of the images to the second.
+
+    Example: notbugs draw interpolate --n 6
+    """
+    require_positive("count", count)
+    _draw("interpolate", canvas, common, count=count)
+
+
+@drawing.command
+def visualize(
+    *,
+    units: Annotated[str, Parameter(help="Features by number: 3,17. Default: those that differ most.")] = "",
+    start: Annotated[str, Parameter(help="noise, grey or images.")] = "noise",
+    canvas: Canvas = PLAIN,
+    common: Common = DEFAULT,
+) -> None:
+    """What single features look for, with the images on which they are highest.
+
+    Example: notbugs draw visualize --units 3,17 --start grey
+    """
+    if start not in ("noise", "grey", "images"):
+        raise unknown("--start", start, ("noise", "grey", "images"))
+    _draw("visualize", canvas, common, units=tuple(_whole(units)), start=start)
+
+
+@drawing.command
+def manipulate(
+    *,
+    unit: Unit = None,
+    levels: Annotated[str, Parameter(help="Where to: in deviations above the feature's mean.")] = "-1,2,4,8",
+    canvas: Canvas = PLAIN,
+    common: Common = DEFAULT,
+) -> None:
+    """More or less of one feature in each image, as by a dial.
+
+    Example: notbugs draw manipulate --unit 17 --levels 0,3,6
+    """
+    try:
+        turned = tuple(float(part) for part in levels.split(","))
+    except ValueError as error:
+        raise NotbugsError(
+            f"--levels {levels!r}: expected numbers with commas between, as in -1,2,4"
+        ) from error
+    _draw("manipulate", canvas, common, unit=unit, levels=turned)
+
+
+@drawing.command
+def generate(*, to: To = "", canvas: Canvas = PLAIN, common: Common = DEFAULT) -> None:
+    """New images, grown from seeds that hold no more than the layout of a class's colours.
+
+    Example: notbugs draw generate --to horse
+    """
+    require_positive("n", canvas.n)
+    _draw("generate", canvas, common, to=to, count=canvas.n)
+
+
+@drawing.command
+def inpaint(*, hole: Rectangle = "", canvas: Canvas = PLAIN, common: Common = DEFAULT) -> None:
+    """Holes in images, filled with what their class would have there.
+
+    Example: notbugs draw inpaint --hole 8,8,12x12
+    """
+    _draw("inpaint", canvas, common, hole=_region(hole))
+
+
+@drawing.command
+def superres(
+    *,
+    factor: Annotated[int, Parameter(help="How many times smaller the images are made first.")] = 2,
+    canvas: Canvas = PLAIN,
+    common: Common = DEFAULT,
+) -> None:
+    """Small images enlarged by what raises their class score, beside the bicubic enlargement.
+
+    Example: notbugs draw superres --factor 4
+    """
+    _draw("superres", canvas, common, factor=factor)
+
+
+@drawing.command
+def translate(*, to: To = "", canvas: Canvas = PLAIN, common: Common = DEFAULT) -> None:
+    """Each image turned into another class.
+
+    Example: notbugs draw translate --data cifar10:horse,deer --to deer
+    """
+    _draw("translate", canvas, common, to=to)
+
+
+@drawing.command
+def sketch(*, to: To = "", canvas: Canvas = PLAIN, common: Common = DEFAULT) -> None:
+    """A sketch turned into a picture of its class.
+
+    Example: notbugs draw sketch --data folder:drawings
+    """
+    _draw("sketch", canvas, common, to=to)
+
+
+@drawing.command(name="paint")
+def paint_feature(
+    *, unit: Unit = None, region: Rectangle = "", canvas: Canvas = PLAIN, common: Common = DEFAULT
+) -> None:
+    """One feature painted onto a place of each image.
+
+    Example: notbugs draw paint --unit 17 --region 0,0,16x32
+    """
+    _draw("paint", canvas, common, unit=unit, region=_region(region))
+
+
+@drawing.command
+def collide(*, canvas: Canvas = PLAIN, common: Common = DEFAULT) -> None:
+    """Images that look like these, and that the model represents as other ones, as far as --eps allows.
+
+    Example: notbugs draw collide --model zoo:cifar10-standard --eps 0.5
+    """
+    chosen = {"eps": canvas.eps, "steps": canvas.steps}
+    _draw("collide", canvas, common, **{name: value for name, value in chosen.items() if value is not None})
+
+
+@drawing.command
+def counterfactual(*, to: To = "", canvas: Canvas = PLAIN, common: Common = DEFAULT) -> None:
+    """The smallest change of each image after which the model says another class.
+
+    Example: notbugs draw counterfactual --data cifar10 --to cat
+    """
+    _draw("counterfactual", canvas, common, to=to)
+
+
+@drawing.command
+def saliency(*, canvas: Canvas = PLAIN, common: Common = DEFAULT) -> None:
+    """Where the model looks: input gradients, SmoothGrad, integrated gradients.
+
+    Example: notbugs draw saliency --model zoo:cifar10-standard
+    """
+    _draw("saliency", canvas, common)
+
+
+def _draw(name: str, canvas: Canvas, common: Common, **parameters: Any) -> None:
+    from notbugs.app.progress import watching
+    from notbugs.app.report import write_report
+    from notbugs.drawings import TASKS
+    from notbugs.jobs import Subject, draw_job
+    from notbugs.runs import find_classifier, source_digest
+
+    settle(common)
+    require_positive("n", canvas.n)
+    model = _with_features(find_classifier(canvas.model, device=device_of(common)), canvas.model)
+    images = load_images(canvas.data, canvas.data_root, common, split=canvas.split).part(canvas.n)
+    task: Task = TASKS[name](**parameters)
+    if hasattr(task, "pace"):
+        task = replace(task, pace=canvas.paced(task.pace, images.images.shape[-1]))  # type: ignore[type-var]
+    gaussians = _gaussians(canvas, images, common) if name == "generate" else None
+    with watching(quiet=common.quiet) as watch:
+        run = draw_job(
+            job_of(common, watch(name)),
+            task,
+            Subject(model=model, named=canvas.model, source=source_digest(canvas.model)),
+            images,
+            gaussians=gaussians,
+            frames=canvas.frames,
+        )
+    write_report(run, originals=images)
+    show(run, common)
+
+
+def _with_features(model: Any, named: str) -> "nn.Module":
+    from torch import nn
+
+    if not isinstance(model, nn.Module):
+        raise NotbugsError(f"{named} is a function; a drawing needs a torch.nn.Module")
+    return model
+
+
+def _gaussians(canvas: Canvas, images: "LabeledImages", common: Common) -> "ClassGaussians":
+    """Those that come with the model, as long as no other images are named; else fitted to these."""
+    from notbugs.models import zoo_seeds
+    from notbugs.synthesis import fit_gaussians, load_gaussians
+
+    shipped = zoo_seeds(canvas.model.removeprefix("zoo:")) if canvas.model.startswith("zoo:") else None
+    if shipped is not None and canvas.data == "sketches":
+        return load_gaussians(shipped)
+    return fit_gaussians(load_images(canvas.data, canvas.data_root, common))
+
+
+def _whole(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",") if part.strip()]
+    except ValueError as error:
+        raise NotbugsError(f"{text!r}: expected whole numbers with commas between, as in 3,17") from error
+
+
+def _region(text: str) -> Any:
+    from notbugs.threats.families import parse_family
+
+    return parse_family(f"region:{text}") if text else None
+
+
+__all__ = ["Canvas", "drawing"]
