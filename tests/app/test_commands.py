@@ -13,6 +13,7 @@ from PIL import Image
 
 from notbugs import recipes
 from notbugs.data import load
+from notbugs.models import build, save_model
 
 SMALL = ("--data", "folder:photos", "--arch", "convnet-16-16-16-16", "--epochs", "1", "--batch-size", "16")
 
@@ -169,3 +170,35 @@ def test_a_corrupted_copy_is_written_once_and_seen(
         refused = notbugs("corrupt", "--data", "folder:photos", wrong, said, "--out", "nothing")
         assert refused.code == 2
     assert not Path("nothing").exists()
+
+
+def test_a_drawing_is_a_sheet_an_animation_and_a_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, notbugs: Callable
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    save_model(build("convnet-8-8-8-8", classes=10, seed=0), "model.safetensors")
+    draw = (
+        "draw",
+        "translate",
+        "--model",
+        "model.safetensors",
+        "--steps",
+        "4",
+        "--n",
+        "4",
+        "--to",
+        "ship",
+        "--json",
+    )
+    result = parsed(notbugs(*draw))
+    assert result["metrics"]["log_probability"] > result["metrics"]["log_probability_at_start"]
+    (run,) = Path("runs").iterdir()
+    page = (run / "report.html").read_text()
+    assert "Each image turned into another class" in page
+    assert page.count("data:image/webp") == 1
+    with Image.open(run / "grid.png") as sheet:
+        assert sheet.size == (4 * 100 + 4, 2 * 100 + 4)
+    assert parsed(notbugs(*draw)) == result
+    refused = notbugs(*draw[:-3], "--to", "tree")
+    assert (refused.code, len(list(Path("runs").iterdir()))) == (2, 1)
+    assert "tree" in refused.err

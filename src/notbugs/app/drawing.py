@@ -246,6 +246,8 @@ def _draw(name: str, canvas: Canvas, common: Common, **parameters: Any) -> None:
     require_positive("n", canvas.n)
     model = _with_features(find_classifier(canvas.model, device=device_of(common)), canvas.model)
     images = load_images(canvas.data, canvas.data_root, common, split=canvas.split).part(canvas.n)
+    if parameters.get("to") and parameters["to"] not in images.class_names:
+        raise unknown("class", parameters["to"], images.class_names)
     task: Task = TASKS[name](**parameters)
     if hasattr(task, "pace"):
         task = replace(task, pace=canvas.paced(task.pace, images.images.shape[-1]))  # type: ignore[type-var]

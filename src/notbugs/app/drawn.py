@@ -47,7 +47,12 @@ def _strips(run: Run) -> list[Strip]:
         uri = "data:image/webp;base64," + base64.b64encode(moving.read_bytes()).decode()
         way = Picture(uri=uri, caption="", alt="The way there, as an animation")
         shown.append(
-            Strip(title="The way there", note="from the start to the end, over again", pictures=(way,))
+            Strip(
+                title="The way there",
+                note="from the start to the end, over again",
+                pictures=(way,),
+                wide=True,
+            )
         )
     return shown
 

@@ -38,11 +38,12 @@ class Picture:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Strip:
-    """A row of pictures under one heading."""
+    """A row of pictures under one heading; a `wide` one has the whole width for each."""
 
     title: str
     note: str
     pictures: tuple[Picture, ...]
+    wide: bool = False
 
 
 def first_shard(stage: Run) -> LabeledImages:

@@ -5,15 +5,20 @@ from typing import ClassVar, Literal, final
 
 import torch
 
+from notbugs.attacks import embedding_of
 from notbugs.audits.estimate import mean_of
 from notbugs.drawings.task import Artist, Row, Sheet, Task
 from notbugs.errors import NotbugsError
 from notbugs.synthesis import FeatureTable, Pace, feature_table, paint, turn, visualize
+from notbugs.synthesis.gaussians import enlarged
 from notbugs.synthesis.visualization import MANIPULATION, PAINTING, VISUALIZATION
 from notbugs.tensors import Images
 from notbugs.threats.families import Region
 
 Start = Literal["noise", "grey", "images"]
+
+DRAWS, COARSE, SPREAD = 64, 8, 0.15
+"""Of noise to start from: how many, of how many blotches along a side, how strong."""
 
 
 @final
@@ -37,7 +42,7 @@ class Visualization(Task):
         table = feature_table(artist.model, artist.data)
         units = chosen_units(table, self.units, self.count)
         drawn = visualize(
-            artist.model, units, self._start(artist, len(units)), pace=self.pace, frames=artist.frames,
+            artist.model, units, self._start(artist, units), pace=self.pace, frames=artist.frames,
             progress=artist.progress,
         )  # fmt: skip
         highest = table.highest(units, min(self.shown, len(artist.data)))
@@ -60,16 +65,19 @@ class Visualization(Task):
             measured={"feature_at_start": mean_of(drawn.before), "feature": mean_of(drawn.after)},
         )
 
-    def _start(self, artist: Artist, count: int) -> Images:
-        shape = artist.data.images[:1].shape
+    def _start(self, artist: Artist, units: torch.Tensor) -> Images:
+        images, count = artist.data.images, len(units)
         if self.start == "images":
-            rows = torch.arange(count) % len(artist.data)
-            return artist.data.images[rows]
-        grey = torch.full((count, *shape[1:]), 0.5)
+            return images[torch.arange(count) % len(images)]
         if self.start == "grey":
-            return grey.to(artist.data.images.device)
-        noise = torch.empty(grey.shape).normal_(generator=artist.generator(self.name))
-        return (grey + noise / 20).clamp(0, 1).to(artist.data.images.device)
+            return torch.full_like(images[:1], 0.5).repeat(count, 1, 1, 1)
+        # A unit that is off has no gradient: of many draws, the one on which it is highest.
+        coarse = torch.empty(DRAWS, images.shape[1], COARSE, COARSE).normal_(
+            generator=artist.generator(self.name)
+        )
+        noise = (0.5 + SPREAD * enlarged(coarse, (images.shape[2], images.shape[3]))).clamp(0, 1).to(images)
+        with torch.no_grad():
+            return noise[embedding_of(artist.model)(noise)[:, units].argmax(0)]
 
 
 @final
