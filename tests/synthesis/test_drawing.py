@@ -273,6 +273,7 @@ def test_a_pace_that_goes_nowhere_is_refused(wrong):
 def test_progress_comes_to_its_end():
     seen = []
     draw(
+        nn.Identity(),
         lambda images: images.mean((1, 2, 3)),
         torch.full((1, 1, 2, 2), 0.5),
         pace(steps=10, halvings=0),

@@ -21,8 +21,6 @@ from notbugs.app.options import (
 from notbugs.errors import NotbugsError, require_positive, unknown
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from notbugs.data import LabeledImages
     from notbugs.drawings import Task
     from notbugs.synthesis import ClassGaussians, Pace
@@ -244,7 +242,7 @@ def _draw(name: str, canvas: Canvas, common: Common, **parameters: Any) -> None:
 
     settle(common)
     require_positive("n", canvas.n)
-    model = _with_features(find_classifier(canvas.model, device=device_of(common)), canvas.model)
+    model = find_classifier(canvas.model, device=device_of(common))
     images = load_images(canvas.data, canvas.data_root, common, split=canvas.split).part(canvas.n)
     if parameters.get("to") and parameters["to"] not in images.class_names:
         raise unknown("class", parameters["to"], images.class_names)
@@ -263,14 +261,6 @@ def _draw(name: str, canvas: Canvas, common: Common, **parameters: Any) -> None:
         )
     write_report(run, originals=images)
     show(run, common)
-
-
-def _with_features(model: Any, named: str) -> "nn.Module":
-    from torch import nn
-
-    if not isinstance(model, nn.Module):
-        raise NotbugsError(f"{named} is a function; a drawing needs a torch.nn.Module")
-    return model
 
 
 def _gaussians(canvas: Canvas, images: "LabeledImages", common: Common) -> "ClassGaussians":

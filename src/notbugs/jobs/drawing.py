@@ -13,6 +13,7 @@ from notbugs.data.eight_bit import eight_bit
 from notbugs.data.labeled import LabeledImages
 from notbugs.description import describe
 from notbugs.drawings import Artist, Sheet, Task
+from notbugs.errors import NotbugsError
 from notbugs.files import write_atomically
 from notbugs.jobs.job import Job
 from notbugs.jobs.subject import Subject
@@ -35,9 +36,12 @@ def draw_job(
     gaussians: ClassGaussians | None = None,
     frames: int = 20,
 ) -> Run:
-    """A sheet in a run directory; returns at once if it is there. Raises what the task raises."""
+    """A sheet in a run directory; returns at once if it is there.
+
+    Raises NotbugsError for a model that is no Module, and what the task raises.
+    """
     if not isinstance(subject.model, nn.Module):
-        raise TypeError("a drawing needs a Module")
+        raise NotbugsError(f"{subject.named} is a function; a drawing needs a torch.nn.Module")
     described: dict[str, Any] = {
         "command": "draw",
         "task": task.name,

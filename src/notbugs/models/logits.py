@@ -46,7 +46,7 @@ def _grey_hint(model: Classifier, images: Images) -> str:
     try:
         with frozen(model), torch.no_grad():
             model(images.mean(1, keepdim=True))
-    except Exception:
+    except Exception:  # whatever a stranger's model raises; the error that is told is its first one
         return ""
     return (
         "; it takes grey images: wrap it in a factory whose forward begins with images.mean(1, keepdim=True)"

@@ -1,15 +1,16 @@
 """What a drawing is, and how every one is made: an objective, a start and a pace on the ascent engine."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import final
 
 import torch
 
 from notbugs.attacks import projected_ascent
+from notbugs.models import frozen
 from notbugs.progress import Progress, silent
 from notbugs.synthesis.pace import Pace
-from notbugs.tensors import Images, Objective, PerExample
+from notbugs.tensors import Classifier, Images, Objective, PerExample
 from notbugs.threats import L2, Threat
 
 
@@ -34,32 +35,34 @@ class Drawing:
 
 
 def draw(
+    model: Classifier,
     objective: Objective,
     start: Images,
     pace: Pace,
     *,
-    threat: Threat | None = None,
-    stop_when_finished: bool = False,
+    within: Callable[[L2], Threat] | None = None,
     frames: int = 0,
     progress: Progress = silent,
 ) -> Drawing:
-    """Climb `objective` from `start`, whose size the pace is for; `frames` looks on the way are kept.
+    """Climb `objective`, which asks `model`, from `start`; `frames` looks on the way are kept.
 
-    `threat` is where the images may go, around the start; by default an L2 ball of the pace's eps. With
-    `stop_when_finished` an image stays as it is from the moment its objective calls it finished.
+    The pace is taken to the size of the images, the model held still. `within` makes of the L2 ball of the pace's eps
+    what the images may become, around the start; by default that is the ball.
 
-    >>> grey = torch.full((1, 3, 4, 4), 0.5)
-    >>> drawn = draw(lambda images: images.mean((1, 2, 3)), grey, Pace(eps=1, steps=4, step_size=0.3), frames=2)
+    >>> def brightness(images):
+    ...     return images.mean((1, 2, 3))
+    >>> grey, pace = torch.full((1, 3, 4, 4), 0.5), Pace(eps=1, steps=4, step_size=0.3, side=4)
+    >>> drawn = draw(brightness, brightness, grey, pace, frames=2)
     >>> len(drawn.path), round(drawn.sizes.item(), 3), bool(drawn.after > drawn.before)
     (3, 1.0, True)
     """
-    threat = L2(pace.eps) if threat is None else threat
-    way = ascending(
-        objective, start, pace, threat=threat, stop_when_finished=stop_when_finished, frames=frames, progress=progress
-    )  # fmt: skip
-    path = [start, *way]
-    with torch.no_grad():
-        before, after = objective(start), objective(path[-1])
+    pace = pace.scaled(*start.shape[2:])
+    ball = L2(pace.eps)
+    threat = within(ball) if within else ball
+    with frozen(model):
+        path = [start, *ascending(objective, start, pace, threat=threat, frames=frames, progress=progress)]
+        with torch.no_grad():
+            before, after = objective(start), objective(path[-1])
     wanted = path if frames else [start, path[-1]]
     return Drawing(
         images=path[-1], path=tuple(wanted), before=before, after=after, sizes=threat.size(path[-1], start)
@@ -72,17 +75,15 @@ def ascending(
     pace: Pace,
     *,
     threat: Threat,
-    stop_when_finished: bool = False,
     frames: int = 0,
     progress: Progress = silent,
 ) -> Iterator[Images]:
-    """The images after each leg of the way, as it is gone: for whoever wants to watch."""
+    """The images after each leg of the way, as it is gone: for whoever wants to watch. The pace is for their size."""
     images, done = start, 0
     for steps, step_size in pace.legs(frames):
         images = projected_ascent(
-            objective, images, threat=threat, centers=start, steps=steps, step_size=step_size, keep="last",
-            stop_when_finished=stop_when_finished,
-        )  # fmt: skip
+            objective, images, threat=threat, centers=start, steps=steps, step_size=step_size, keep="last"
+        )
         done += steps
         progress(done, pace.steps, "")
         yield images

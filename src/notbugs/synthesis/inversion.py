@@ -10,8 +10,7 @@ from notbugs.progress import Progress, silent
 from notbugs.synthesis.drawing import Drawing, draw
 from notbugs.synthesis.pace import Pace
 from notbugs.synthesis.parametrization import OverFrequencies
-from notbugs.tensors import Classifier, Images
-from notbugs.threats import L2, Threat
+from notbugs.tensors import Classifier, Embeddings, Images
 
 INVERSION = Pace(eps=1000, steps=400, step_size=1.0, halvings=5, side=32)
 """The published search takes 10 000 steps of 0.1; halving the steps comes as near in 400."""
@@ -36,7 +35,9 @@ def invert(
     """
     noise = torch.empty(images.shape).normal_(generator=generator).to(images)
     start = (noise / 20 + 0.5).clamp(0, 1)
-    return _matching(model, start, images, None, over, pace, frames, progress)
+    objective = EmbeddingMatch(embedding_of(model), _represented(model, images), relative=True)
+    within = OverFrequencies if over == "frequencies" else None
+    return draw(model, objective, start, pace, within=within, frames=frames, progress=progress)
 
 
 def interpolate(
@@ -52,38 +53,21 @@ def interpolate(
     mixed alike (Engstrom et al. 2019, section 4.1.1).
     """
     shares = torch.linspace(0, 1, count, device=first.device).repeat(len(first))
-    a, b = first.repeat_interleave(count, 0), second.repeat_interleave(count, 0)
-    start = torch.lerp(a, b, shares.view(-1, 1, 1, 1))
-    return _matching(model, start, a, (b, shares), "pixels", pace, 0, progress)
+    start, targets = (
+        torch.lerp(a.repeat_interleave(count, 0), b.repeat_interleave(count, 0), _along(shares, a))
+        for a, b in ((first, second), (_represented(model, first), _represented(model, second)))
+    )
+    objective = EmbeddingMatch(embedding_of(model), targets, relative=True)
+    return draw(model, objective, start, pace, progress=progress)
 
 
-def _matching(
-    model: Classifier,
-    start: Images,
-    images: Images,
-    mixed: tuple[Images, torch.Tensor] | None,
-    over: Over,
-    pace: Pace,
-    frames: int,
-    progress: Progress,
-) -> Drawing:
-    embed = embedding_of(model)
-    pace = pace.scaled(*images.shape[2:])
-    threat: Threat = L2(pace.eps)
-    with frozen(model):
-        with torch.no_grad():
-            targets = embed(images)
-            if mixed is not None:
-                targets = torch.lerp(targets, embed(mixed[0]), mixed[1][:, None])
-        objective = EmbeddingMatch(embed, targets, relative=True)
-        return draw(
-            objective,
-            start,
-            pace,
-            threat=OverFrequencies(threat) if over == "frequencies" else threat,
-            frames=frames,
-            progress=progress,
-        )
+def _represented(model: Classifier, images: Images) -> Embeddings:
+    with frozen(model), torch.no_grad():
+        return embedding_of(model)(images)
+
+
+def _along(shares: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    return shares.view(-1, *(1,) * (values.dim() - 1))
 
 
 __all__ = ["INVERSION", "Over", "interpolate", "invert"]

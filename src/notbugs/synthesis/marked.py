@@ -8,6 +8,7 @@ from torch import Tensor
 
 from notbugs.errors import NotbugsError
 from notbugs.tensors import Images
+from notbugs.threats import L2, Restricted
 from notbugs.threats.families import Family
 
 Marks = Bool[Tensor, "images height width"]
@@ -36,6 +37,10 @@ class Marked(Family):
                 f"{tuple(changes.shape[2:])} pixels: give one mask, or one for each image"
             )
         return changes * self.marks[:, None].to(changes)
+
+    def of(self, ball: L2) -> Restricted:
+        """The changes within the ball that are of the marked pixels."""
+        return Restricted(ball, self)
 
     def __str__(self) -> str:
         return "marked"

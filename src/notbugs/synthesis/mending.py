@@ -12,7 +12,6 @@ from notbugs.synthesis.gaussians import enlarged
 from notbugs.synthesis.marked import Marked, Marks
 from notbugs.synthesis.pace import Pace
 from notbugs.tensors import Classifier, Images, Labels
-from notbugs.threats import L2, Restricted
 
 INPAINTING = Pace(eps=21.6, steps=720, step_size=0.1, side=224)
 SUPER_RESOLUTION = Pace(eps=8, steps=40, step_size=1.0, side=224)
@@ -34,11 +33,8 @@ def inpaint(
     the class is what the model takes the holed image for.
     """
     start = with_holes(images, holes)
-    pace = pace.scaled(*images.shape[2:])
-    within = Restricted(L2(pace.eps), Marked(holes))
-    with frozen(model):
-        objective = LabelObjective(model, _believed(model, start, labels), targeted=True)
-        return draw(objective, start, pace, threat=within, frames=frames, progress=progress)
+    objective = LabelObjective(model, _believed(model, start, labels), targeted=True)
+    return draw(model, objective, start, pace, within=Marked(holes).of, frames=frames, progress=progress)
 
 
 def with_holes(images: Images, holes: Marks) -> Images:
@@ -69,9 +65,8 @@ def super_resolve(
     takes that for.
     """
     start = enlarged(small, size).clamp(0, 1)
-    with frozen(model):
-        objective = LabelObjective(model, _believed(model, start, labels), targeted=True)
-        return draw(objective, start, pace.scaled(*size), frames=frames, progress=progress)
+    objective = LabelObjective(model, _believed(model, start, labels), targeted=True)
+    return draw(model, objective, start, pace, frames=frames, progress=progress)
 
 
 def shrunk(images: Images, factor: int) -> Tensor:
@@ -83,7 +78,7 @@ def shrunk(images: Images, factor: int) -> Tensor:
 def _believed(model: Classifier, images: Images, labels: Labels | None) -> Labels:
     if labels is not None:
         return labels
-    with torch.no_grad():
+    with frozen(model), torch.no_grad():
         return model(images).argmax(1)
 
 

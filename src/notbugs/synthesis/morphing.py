@@ -7,7 +7,6 @@ All of it is one search: the class score of a robust classifier climbed from a s
 import torch
 
 from notbugs.attacks import LabelObjective
-from notbugs.models import frozen
 from notbugs.progress import Progress, silent
 from notbugs.synthesis.drawing import Drawing, draw
 from notbugs.synthesis.gaussians import ClassGaussians
@@ -38,8 +37,7 @@ def morph(
     True
     """
     objective = LabelObjective(model, labels, targeted=True)
-    with frozen(model):
-        return draw(objective, images, pace.scaled(*images.shape[2:]), frames=frames, progress=progress)
+    return draw(model, objective, images, pace, frames=frames, progress=progress)
 
 
 def generate(

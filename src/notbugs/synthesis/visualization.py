@@ -17,7 +17,6 @@ from notbugs.synthesis.goals import FeatureDial, FeatureHeight, Units
 from notbugs.synthesis.marked import Marked, Marks
 from notbugs.synthesis.pace import Pace
 from notbugs.tensors import Classifier, Images, PerExample
-from notbugs.threats import L2, Restricted
 
 VISUALIZATION = Pace(eps=1000, steps=200, step_size=1.0, side=224)
 MANIPULATION = Pace(eps=1000, steps=200, step_size=1.0, halvings=5, side=224)
@@ -72,8 +71,7 @@ def visualize(
 ) -> Drawing:
     """Each unit as high as it goes from its start: noise, grey or an image (Engstrom et al. 2019, section 4.2)."""
     objective = FeatureHeight(embedding_of(model), _checked(model, units, start))
-    with frozen(model):
-        return draw(objective, start, pace.scaled(*start.shape[2:]), frames=frames, progress=progress)
+    return draw(model, objective, start, pace, frames=frames, progress=progress)
 
 
 def turn(
@@ -88,8 +86,7 @@ def turn(
 ) -> Drawing:
     """Each image with one feature turned to a value and as little else changed as the way there changes."""
     objective = FeatureDial(embedding_of(model), _checked(model, units, images), values)
-    with frozen(model):
-        return draw(objective, images, pace.scaled(*images.shape[2:]), frames=frames, progress=progress)
+    return draw(model, objective, images, pace, frames=frames, progress=progress)
 
 
 def paint(
@@ -104,10 +101,7 @@ def paint(
 ) -> Drawing:
     """A feature as high as it goes by changes of the marked pixels alone (Santurkar et al. 2019, section 4)."""
     objective = FeatureHeight(embedding_of(model), _checked(model, units, images))
-    pace = pace.scaled(*images.shape[2:])
-    within = Restricted(L2(pace.eps), Marked(marks))
-    with frozen(model):
-        return draw(objective, images, pace, threat=within, frames=frames, progress=progress)
+    return draw(model, objective, images, pace, within=Marked(marks).of, frames=frames, progress=progress)
 
 
 def _checked(model: Classifier, units: Units, images: Images) -> Units:
