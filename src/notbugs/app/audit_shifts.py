@@ -1,16 +1,24 @@
 """The sections of an audit's report about shifts: corruptions, filters and noise."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 from notbugs.app.audit_curves import Curve, accuracy_curves
 from notbugs.app.audit_filters import untouched
-from notbugs.app.audited_models import COMPARES, Audited, Page, whose
+from notbugs.app.audited_models import COMPARES, Page, whose
 from notbugs.app.blocks import Block, Figure, Grid, Section
 from notbugs.app.rows import percent, points
-from notbugs.app.shift_blocks import against_the_first, bars, heads, human, looks, one_image
-from notbugs.audits import difference
-from notbugs.jobs import read_shifts, shift_groups
+from notbugs.app.shift_blocks import (
+    ALL,
+    Gains,
+    bars,
+    gains_over_the_first,
+    gains_table,
+    heads,
+    human,
+    looks,
+    one_image,
+)
+from notbugs.jobs import shift_groups
 
 KINDS = {
     "filter.low": ("Low-pass filtered", "only patterns coarser than the cut-off are left"),
@@ -33,7 +41,8 @@ def corruption_section(page: Page) -> Section:
             f"corruptions on average; least under {human(worst)}, "
             f"{percent(model.value('corruption', f'{worst}.mean'))} %."
         )
-    told += _gains(models, groups)
+    gains = gains_over_the_first(models, "corruption")
+    told += _told(models[0].label, gains)
     grid = Grid(
         caption=f"Accuracy in percent with 95 % intervals. Mean: over {_severities(groups)}"
         f"{f' and {draws} draws' if draws > 1 else ''}; worst: right under every one of them, the shift as an "
@@ -66,7 +75,7 @@ def corruption_section(page: Page) -> Section:
     blocks: list[Block] = [
         figure,
         grid,
-        *against_the_first(models, "corruption", human),
+        *gains_table(models[0].label, gains, {**{name: human(name) for name in groups}, ALL: ALL}),
         *looks(shown),
     ]
     return Section(
@@ -112,26 +121,22 @@ def frequency_figures(page: Page) -> list[Block]:
     for group, (title, what) in KINDS.items():
         texts = {f"{cut} cycles": text for cut, text in groups[group].items()}
         strips += one_image(page.originals, title, texts, note=what)
-    return [*shown, *against_the_first(models, "frequency", _band_name), *looks(strips)]
+    names = {group: title for group, (title, _) in KINDS.items()}
+    gains = gains_over_the_first(models, "frequency")
+    return [*shown, *gains_table(models[0].label, gains, names), *looks(strips)]
 
 
-def _gains(models: Sequence[Audited], groups: Mapping[str, Any]) -> list[str]:
+def _told(first: str, gains: Gains) -> list[str]:
     """Where another model gains and loses most against the first one."""
-    told, found = [], [read_shifts(model.stages["corruption"]) for model in models]
-    every = [shift for shifts in groups.values() for shift in shifts.values()]
-    for model, shown in zip(models[1:], found[1:], strict=True):
-        gains = {name: difference(found[0], shown, shifts.values()) for name, shifts in groups.items()}
-        best, worst = (pick(gains, key=lambda name: gains[name].value) for pick in (max, min))
-        mean = difference(found[0], shown, every)
+    told = []
+    for label, found in gains.items():
+        groups = [group for group in found if group != ALL]
+        best, worst = (pick(groups, key=lambda group: found[group].value) for pick in (max, min))
         told.append(
-            f"{COMPARES}{models[0].label}, {model.label} has {points(mean)} on average: "
-            f"most under {human(best)}, {points(gains[best])}; least under {human(worst)}, {points(gains[worst])}."
+            f"{COMPARES}{first}, {label} has {points(found[ALL])} on average: "
+            f"most under {human(best)}, {points(found[best])}; least under {human(worst)}, {points(found[worst])}."
         )
     return told
-
-
-def _band_name(group: str) -> str:
-    return KINDS[group][0]
 
 
 def _severities(groups: Mapping[str, Mapping[str, str]]) -> str:

@@ -1,6 +1,6 @@
 """What the sections about shifts share: bars and tables of all models, and images under each shift."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 
@@ -11,7 +11,7 @@ from notbugs.app.figures import Series, accuracy_bars
 from notbugs.app.pictures import Strip, strip
 from notbugs.app.rows import percent
 from notbugs.app.svg import Drawing
-from notbugs.audits import ShiftAudit, difference
+from notbugs.audits import Difference, difference
 from notbugs.data.labeled import LabeledImages
 from notbugs.jobs import read_shifts, shift_groups
 from notbugs.shifts import Band, Shift, at_unit_variance, parse_shift
@@ -56,30 +56,46 @@ def human(name: str) -> str:
     return name.replace("_", " ").replace("jpeg", "JPEG")
 
 
-def against_the_first(models: Sequence[Audited], section: str, name: Callable[[str], str]) -> list[Grid]:
-    """What every other model has over the first one, paired by image, group by group of shifts."""
-    if len(models) < 2:
-        return []
-    first, *others = [read_shifts(model.stages[section]) for model in models]
-    groups = shift_groups(models[0].stages[section])
+Gains = Mapping[str, Mapping[str, Difference]]
+"""What every other model has over the first one, group by group of shifts and over ALL: by the model's label."""
 
-    def entry(other: ShiftAudit, shifts: Mapping[str, str]) -> Entry:
-        found = difference(first, other, shifts.values())
+ALL = "all"
+
+
+def gains_over_the_first(models: Sequence[Audited], section: str) -> Gains:
+    """Paired by image. Nothing is read of a model that is alone."""
+    if len(models) < 2:
+        return {}
+    first, *others = [read_shifts(model.stages[section]) for model in models]
+    groups = {
+        group: list(shifts.values()) for group, shifts in shift_groups(models[0].stages[section]).items()
+    }
+    groups[ALL] = [shift for shifts in groups.values() for shift in shifts]
+    return {
+        model.label: {group: difference(first, other, shifts) for group, shifts in groups.items()}
+        for model, other in zip(models[1:], others, strict=True)
+    }
+
+
+def gains_table(first: str, gains: Gains, names: Mapping[str, str]) -> list[Grid]:
+    """The gains over the model `first`, a row for each of the groups in `names`; none where it is alone."""
+    if not gains:
+        return []
+
+    def entry(found: Difference) -> Entry:
         low, high = (100 * end for end in found.interval)
         return Entry(f"{100 * found.value:+.1f}", f"{low:+.1f} to {high:+.1f}", found.value)
 
-    every = {text: text for shifts in groups.values() for text in shifts.values()}
-    rows = [
-        (name(group), tuple(entry(other, shifts) for other in others)) for group, shifts in groups.items()
-    ]
-    if section == "corruption":
-        rows.append(("all", tuple(entry(other, every) for other in others)))
+    n = next(iter(gains.values()))[ALL].n
     return [
         Grid(
-            caption=f"Points of accuracy over {models[0].label}, on average over severities or cut-offs, with 95 % "
-            f"intervals paired by image; n = {len(first.clean)}.",
-            head=("Difference", *(model.label for model in models[1:])),
-            rows=rows,
+            caption=f"Points of accuracy over {first}, on average over severities or cut-offs, with 95 % "
+            f"intervals paired by image; n = {n}.",
+            head=("Difference", *gains),
+            rows=[
+                (name, tuple(entry(found[group]) for found in gains.values()))
+                for group, name in names.items()
+            ],
         )
     ]
 
@@ -112,4 +128,14 @@ def one_image(
     return [strip(title, note, torch.cat(shown), ["as it is", *shifts])]
 
 
-__all__ = ["against_the_first", "bars", "heads", "human", "looks", "one_image"]
+__all__ = [
+    "ALL",
+    "Gains",
+    "bars",
+    "gains_over_the_first",
+    "gains_table",
+    "heads",
+    "human",
+    "looks",
+    "one_image",
+]
