@@ -13,10 +13,10 @@ from notbugs.data.labeled import LabeledImages
 from notbugs.errors import NotbugsError
 from notbugs.seeds import generator
 from notbugs.synthesis import (
+    Ascent,
     Marked,
     OverFrequencies,
     Pace,
-    draw,
     feature_table,
     fit_gaussians,
     generate,
@@ -78,13 +78,13 @@ def pace(eps=math.inf, steps=200, step_size=0.1, halvings=6):
 
 @pytest.mark.parametrize("over", ["pixels", "frequencies"])
 def test_an_inversion_has_the_images_features(over, model, images):
-    drawn = invert(model, images, generator=generator(2), over=over, pace=pace(steps=600), frames=3)
+    drawn = invert(model, images, generator=generator(2), over=over, pace=pace(steps=600)).draw(frames=3)
     assert torch.allclose(model.embed(drawn.images), model.embed(images), atol=0.02)
     assert bool((drawn.after > drawn.before).all())
 
 
 def test_over_pixels_nothing_changes_that_the_features_do_not_see(model, images):
-    drawn = invert(model, images, generator=generator(2), pace=pace())
+    drawn = invert(model, images, generator=generator(2), pace=pace()).draw()
     change = (drawn.images - drawn.start).flatten(1)
     unseen = change - change @ model.rows.T @ model.rows
     assert unseen.norm(dim=1).max() < 1e-4
@@ -106,7 +106,7 @@ def test_steps_over_frequencies_are_those_of_an_ascent_over_scaled_coefficients(
 
 
 def test_interpolates_lie_evenly_between_two_representations(model, images):
-    drawn = interpolate(model, images[:2], images[2:], count=5, pace=pace())
+    drawn = interpolate(model, images[:2], images[2:], count=5, pace=pace()).draw()
     first, second = model.embed(images[:2]), model.embed(images[2:])
     wanted = torch.stack([torch.lerp(first, second, share) for share in torch.linspace(0, 1, 5)], dim=1)
     assert torch.allclose(model.embed(drawn.images).view(2, 5, -1), wanted, atol=1e-2)
@@ -117,7 +117,7 @@ def test_interpolates_lie_evenly_between_two_representations(model, images):
 
 def test_a_feature_is_climbed_along_its_own_row(model, images):
     units = torch.tensor([0, 1, 4, 5])
-    drawn = visualize(model, units, images, pace=pace(eps=0.4, steps=3, step_size=0.1, halvings=0))
+    drawn = visualize(model, units, images, pace=pace(eps=0.4, steps=3, step_size=0.1, halvings=0)).draw()
     change = (drawn.images - images).flatten(1)
     assert torch.allclose(change, 0.3 * model.rows[units], atol=1e-6)
     assert torch.allclose(drawn.sizes, torch.full((4,), 0.3), atol=1e-5)
@@ -125,7 +125,7 @@ def test_a_feature_is_climbed_along_its_own_row(model, images):
 
 def test_a_dial_stops_where_it_was_turned_to(model, images):
     units, values = torch.tensor([0, 0, 3, 5]), torch.tensor([0.5, -0.2, 0.3, 0.0])
-    drawn = turn(model, images, units, values, pace=pace())
+    drawn = turn(model, images, units, values, pace=pace()).draw()
     found = model.embed(drawn.images)
     assert torch.allclose(found.gather(1, units[:, None])[:, 0], values, atol=5e-3)
     others = torch.ones(4, FEATURES, dtype=torch.bool).scatter(1, units[:, None], False)
@@ -133,7 +133,7 @@ def test_a_dial_stops_where_it_was_turned_to(model, images):
 
 
 def test_paint_stays_on_the_marks(model, images, marks):
-    drawn = paint(model, images, marks, torch.tensor([1, 1, 2, 2]), pace=pace(eps=0.5, halvings=0))
+    drawn = paint(model, images, marks, torch.tensor([1, 1, 2, 2]), pace=pace(eps=0.5, halvings=0)).draw()
     outside = ~marks.expand(4, -1, -1)[:, None].expand_as(images)
     assert torch.equal(drawn.images[outside], images[outside])
     row = Marked(marks).keep(model.rows[[1, 1, 2, 2]].view_as(images)).flatten(1)
@@ -166,7 +166,7 @@ def test_the_table_finds_the_images_with_most_of_a_feature(model, images):
 
 def test_a_morph_ends_in_its_class(model, images):
     labels = torch.tensor([0, 1, 2, 0])
-    drawn = morph(model, images, labels, pace=pace(eps=1.0, steps=20, halvings=0), frames=4)
+    drawn = morph(model, images, labels, pace=pace(eps=1.0, steps=20, halvings=0)).draw(frames=4)
     assert torch.equal(model(drawn.images).argmax(1), labels)
     assert drawn.sizes.max() <= 1 + 1e-5
     assert len(drawn.path) == 5
@@ -179,7 +179,7 @@ def test_a_morph_ends_in_its_class(model, images):
 
 def test_looking_on_the_way_changes_nothing(model, images):
     labels, given = torch.tensor([0, 1, 2, 0]), pace(eps=1.0, steps=24, halvings=2)
-    ends = [morph(model, images, labels, pace=given, frames=frames).images for frames in (0, 1, 5, 24)]
+    ends = [morph(model, images, labels, pace=given).draw(frames=frames).images for frames in (0, 1, 5, 24)]
     assert all(torch.equal(end, ends[0]) for end in ends)
 
 
@@ -212,7 +212,7 @@ def test_what_is_generated_is_of_its_class(model):
     labels = torch.tensor([2, 1, 0])
     drawn = generate(
         model, labels, fit_gaussians(data), generator=generator(8), pace=pace(steps=40, halvings=0)
-    )
+    ).draw()
     assert torch.equal(model(drawn.images).argmax(1), labels)
 
 
@@ -220,7 +220,7 @@ def test_what_is_generated_is_of_its_class(model):
 
 
 def test_a_hole_is_filled_and_nothing_else_touched(model, images, marks):
-    drawn = inpaint(model, images, marks, pace=pace(eps=1.0, steps=20, halvings=0))
+    drawn = inpaint(model, images, marks, pace=pace(eps=1.0, steps=20, halvings=0)).draw()
     outside = ~marks.expand(4, -1, -1)[:, None].expand_as(images)
     assert torch.equal(drawn.images[outside], images[outside])
     start = with_holes(images, marks)
@@ -234,7 +234,7 @@ def test_a_hole_is_filled_and_nothing_else_touched(model, images, marks):
 def test_sharpening_begins_with_the_enlarged_image(model, images):
     small = shrunk(images, 2)
     assert small.shape == (4, 3, SIDE // 2, SIDE // 2)
-    drawn = super_resolve(model, small, (SIDE, SIDE), pace=pace(eps=0.3, steps=5, halvings=0))
+    drawn = super_resolve(model, small, (SIDE, SIDE), pace=pace(eps=0.3, steps=5, halvings=0)).draw()
     assert drawn.images.shape == images.shape
     assert torch.allclose(shrunk(drawn.start, 2), small, atol=0.02)
     assert drawn.sizes.max() <= 0.3 + 1e-5
@@ -272,12 +272,25 @@ def test_a_pace_that_goes_nowhere_is_refused(wrong):
 
 def test_progress_comes_to_its_end():
     seen = []
-    draw(
+    ascent = Ascent.of(
         nn.Identity(),
         lambda images: images.mean((1, 2, 3)),
         torch.full((1, 1, 2, 2), 0.5),
         pace(steps=10, halvings=0),
-        frames=5,
-        progress=lambda done, total, note: seen.append((done, total)),
     )
+    ascent.draw(frames=5, progress=lambda done, total, note: seen.append((done, total)))
     assert seen == [(2, 10), (4, 10), (6, 10), (8, 10), (10, 10)]
+
+
+def test_a_way_can_be_watched_and_left(model, images):
+    labels = torch.tensor([0, 1, 2, 0])
+    ascent = morph(model, images, labels, pace=pace(eps=1.0, steps=20, halvings=0))
+    looks = list(ascent.looks(4))
+    drawn = ascent.draw(frames=4)
+    assert all(torch.equal(look, kept) for look, kept in zip(looks, drawn.path, strict=True))
+    trained = nn.Sequential(nn.Flatten(), nn.Linear(3 * SIDE * SIDE, 3)).train()
+    watched = morph(trained, images, labels, pace=pace(eps=1.0, steps=20, halvings=0)).looks(4)
+    next(watched), next(watched)
+    watched.close()
+    assert trained.training
+    assert all(weights.requires_grad for weights in trained.parameters())

@@ -35,10 +35,8 @@ class Generation(Task):
         labels = torch.arange(self.count) % classes
         if self.to:
             labels = torch.full((self.count,), artist.label_of(self.to))
-        drawn = generate(
-            artist.model, labels, artist.gaussians, generator=artist.generator(self.name), pace=self.pace,
-            frames=artist.frames, progress=artist.progress,
-        )  # fmt: skip
+        seeds, draws = artist.gaussians, artist.generator(self.name)
+        drawn = artist.drawn(generate(artist.model, labels, seeds, generator=draws, pace=self.pace))
         return Sheet(
             rows=(
                 Row(title="Seed", images=drawn.start, note="a draw from the Gaussian of the class"),
@@ -82,7 +80,7 @@ class Sketch(Task):
 def _morphed(to: str, pace: Pace, artist: Artist, what: str, *, own: bool = False) -> Sheet:
     labels = artist.data.labels if own and not to else artist.targets(to)
     images = artist.data.images
-    drawn = morph(artist.model, images, labels, pace=pace, frames=artist.frames, progress=artist.progress)
+    drawn = artist.drawn(morph(artist.model, images, labels, pace=pace))
     return Sheet(
         rows=(
             Row(title=what, images=images, captions=artist.captions),

@@ -41,10 +41,7 @@ class Visualization(Task):
     def draw(self, artist: Artist) -> Sheet:
         table = feature_table(artist.model, artist.data)
         units = chosen_units(table, self.units, self.count)
-        drawn = visualize(
-            artist.model, units, self._start(artist, units), pace=self.pace, frames=artist.frames,
-            progress=artist.progress,
-        )  # fmt: skip
+        drawn = artist.drawn(visualize(artist.model, units, self._start(artist, units), pace=self.pace))
         highest = table.highest(units, min(self.shown, len(artist.data)))
         names = tuple(f"feature {unit}" for unit in units.tolist())
         ranks = tuple(
@@ -98,14 +95,14 @@ class Manipulation(Task):
         given = () if self.unit is None else (self.unit,)
         unit = chosen_units(table, given, 1)
         values = [table.mean[unit] + level * table.deviation[unit] for level in self.levels]
-        drawn = turn(
-            artist.model,
-            images.repeat(len(self.levels), 1, 1, 1),
-            unit.repeat(count * len(self.levels)),
-            torch.cat(values).repeat_interleave(count),
-            pace=self.pace,
-            frames=artist.frames,
-            progress=artist.progress,
+        drawn = artist.drawn(
+            turn(
+                artist.model,
+                images.repeat(len(self.levels), 1, 1, 1),
+                unit.repeat(count * len(self.levels)),
+                torch.cat(values).repeat_interleave(count),
+                pace=self.pace,
+            )
         )
         parts = drawn.images.split(count)
         turned = tuple(
@@ -141,10 +138,8 @@ class Painting(Task):
         marks = region.keep(torch.ones(1, *images.shape[1:]))[:, 0] > 0
         given = () if self.unit is None else (self.unit,)
         unit = chosen_units(feature_table(artist.model, artist.data), given, 1)
-        drawn = paint(
-            artist.model, images, marks.to(images.device), unit.repeat(len(images)), pace=self.pace,
-            frames=artist.frames, progress=artist.progress,
-        )  # fmt: skip
+        units = unit.repeat(len(images))
+        drawn = artist.drawn(paint(artist.model, images, marks.to(images.device), units, pace=self.pace))
         return Sheet(
             rows=(
                 Row(title="Image", images=images, captions=artist.captions),

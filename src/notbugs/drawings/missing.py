@@ -32,10 +32,7 @@ class Inpainting(Task):
     def draw(self, artist: Artist) -> Sheet:
         images = artist.data.images
         holes = self._holes(artist)
-        drawn = inpaint(
-            artist.model, images, holes, artist.data.labels, pace=self.pace, frames=artist.frames,
-            progress=artist.progress,
-        )  # fmt: skip
+        drawn = artist.drawn(inpaint(artist.model, images, holes, artist.data.labels, pace=self.pace))
         return Sheet(
             rows=(
                 Row(title="Image", images=images, captions=artist.captions),
@@ -84,10 +81,7 @@ class SuperResolution(Task):
         images = artist.data.images
         size = (images.shape[2], images.shape[3])
         small = shrunk(images, self.factor)
-        drawn = super_resolve(
-            artist.model, small, size, artist.data.labels, pace=self.pace, frames=artist.frames,
-            progress=artist.progress,
-        )  # fmt: skip
+        drawn = artist.drawn(super_resolve(artist.model, small, size, artist.data.labels, pace=self.pace))
         return Sheet(
             rows=(
                 Row(title="Image", images=images, captions=artist.captions),

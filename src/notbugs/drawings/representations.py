@@ -25,10 +25,8 @@ class Inversion(Task):
 
     def draw(self, artist: Artist) -> Sheet:
         images = artist.data.images
-        drawn = invert(
-            artist.model, images, generator=artist.generator(self.name), over=self.over, pace=self.pace,
-            frames=artist.frames, progress=artist.progress,
-        )  # fmt: skip
+        noise = artist.generator(self.name)
+        drawn = artist.drawn(invert(artist.model, images, generator=noise, over=self.over, pace=self.pace))
         return Sheet(
             rows=(
                 Row(title="Image", images=images, captions=artist.captions),
@@ -64,9 +62,7 @@ class Interpolation(Task):
         require_columns(artist.data, 2, "an interpolation")
         pairs = len(artist.data) // 2
         first, second = artist.data.images[:pairs], artist.data.images[pairs : 2 * pairs]
-        drawn = interpolate(
-            artist.model, first, second, count=self.count, pace=self.pace, progress=artist.progress
-        )
+        drawn = artist.drawn(interpolate(artist.model, first, second, count=self.count, pace=self.pace))
         rows = drawn.images.unflatten(0, (pairs, self.count))
         names = artist.captions
         return Sheet(

@@ -13,7 +13,7 @@ from notbugs.data.labeled import LabeledImages
 from notbugs.errors import NotbugsError
 from notbugs.progress import Progress, silent
 from notbugs.seeds import generator
-from notbugs.synthesis import ClassGaussians
+from notbugs.synthesis import Ascent, ClassGaussians, Drawing
 from notbugs.tensors import Images, Labels
 
 
@@ -49,6 +49,10 @@ class Artist:
     gaussians: ClassGaussians | None = None
     frames: int = 0
     progress: Progress = silent
+
+    def drawn(self, ascent: Ascent) -> Drawing:
+        """The way gone to its end, looked at as often as this artist is to be watched."""
+        return ascent.draw(frames=self.frames, progress=self.progress)
 
     def generator(self, purpose: str) -> torch.Generator:
         return generator(self.seed, "draw", purpose)

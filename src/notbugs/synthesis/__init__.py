@@ -1,6 +1,6 @@
 """What a robust model can draw: an objective, a start and a threat on the ascent engine, nothing more."""
 
-from notbugs.synthesis.drawing import Drawing, ascending, draw
+from notbugs.synthesis.drawing import Ascent, Drawing
 from notbugs.synthesis.gaussians import ClassGaussians, fit_gaussians, load_gaussians, save_gaussians
 from notbugs.synthesis.goals import FeatureDial, FeatureHeight
 from notbugs.synthesis.inversion import interpolate, invert
@@ -13,10 +13,9 @@ from notbugs.synthesis.visualization import FeatureTable, feature_table, paint, 
 
 __all__ = [
     # what a drawing is
+    "Ascent",
     "Drawing",
     "Pace",
-    "ascending",
-    "draw",
     # classes
     "ClassGaussians",
     "fit_gaussians",

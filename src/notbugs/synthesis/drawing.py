@@ -1,4 +1,4 @@
-"""What a drawing is, and how every one is made: an objective, a start and a pace on the ascent engine."""
+"""What every drawing is: an objective, a start, a threat and a pace on the ascent engine."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Drawing:
     """Images that a model drew, and the way there.
 
     `path`: what they looked like on the way, from the start to the end. `before` and `after`: the objective at both.
-    `sizes`: how far the images moved from `centers`, in the norm of the threat, in pixel units.
+    `sizes`: how far the images moved from the start, in the norm of the threat, in pixel units.
     """
 
     images: Images
@@ -34,59 +34,76 @@ class Drawing:
         return self.path[0]
 
 
-def draw(
-    model: Classifier,
-    objective: Objective,
-    start: Images,
-    pace: Pace,
-    *,
-    within: Callable[[L2], Threat] | None = None,
-    frames: int = 0,
-    progress: Progress = silent,
-) -> Drawing:
-    """Climb `objective`, which asks `model`, from `start`; `frames` looks on the way are kept.
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Ascent:
+    """A drawing to be made: `draw()` makes it, `looks()` lets it be watched.
 
-    The pace is taken to the size of the images, the model held still. `within` makes of the L2 ball of the pace's eps
-    what the images may become, around the start; by default that is the ball.
-
-    >>> def brightness(images):
-    ...     return images.mean((1, 2, 3))
-    >>> grey, pace = torch.full((1, 3, 4, 4), 0.5), Pace(eps=1, steps=4, step_size=0.3, side=4)
-    >>> drawn = draw(brightness, brightness, grey, pace, frames=2)
-    >>> len(drawn.path), round(drawn.sizes.item(), 3), bool(drawn.after > drawn.before)
-    (3, 1.0, True)
+    The way climbs `objective`, which asks `model`, from `start`, within `threat` around it; `pace` is for images of
+    the start's size.
     """
-    pace = pace.scaled(*start.shape[2:])
-    ball = L2(pace.eps)
-    threat = within(ball) if within else ball
-    with frozen(model):
-        path = [start, *ascending(objective, start, pace, threat=threat, frames=frames, progress=progress)]
-        with torch.no_grad():
-            before, after = objective(start), objective(path[-1])
-    wanted = path if frames else [start, path[-1]]
-    return Drawing(
-        images=path[-1], path=tuple(wanted), before=before, after=after, sizes=threat.size(path[-1], start)
-    )
 
+    model: Classifier
+    objective: Objective
+    start: Images
+    threat: Threat
+    pace: Pace
 
-def ascending(
-    objective: Objective,
-    start: Images,
-    pace: Pace,
-    *,
-    threat: Threat,
-    frames: int = 0,
-    progress: Progress = silent,
-) -> Iterator[Images]:
-    """The images after each leg of the way, as it is gone: for whoever wants to watch. The pace is for their size."""
-    images, done = start, 0
-    for steps, step_size in pace.legs(frames):
-        images = projected_ascent(
-            objective, images, threat=threat, centers=start, steps=steps, step_size=step_size, keep="last"
+    @staticmethod
+    def of(
+        model: Classifier,
+        objective: Objective,
+        start: Images,
+        pace: Pace,
+        *,
+        within: Callable[[L2], Threat] | None = None,
+    ) -> "Ascent":
+        """With the pace taken to the size of the images. `within` makes of the L2 ball of the pace's eps what the
+        images may become; by default that is the ball.
+        """
+        pace = pace.scaled(*start.shape[2:])
+        ball = L2(pace.eps)
+        threat = within(ball) if within else ball
+        return Ascent(model=model, objective=objective, start=start, threat=threat, pace=pace)
+
+    def looks(self, frames: int = 0, *, progress: Progress = silent) -> Iterator[Images]:
+        """The start, then the images as they come, `frames` times on the way; the last ones are the drawing.
+
+        Looking changes nothing of where the way leads. The model is held still, and is as it was once the iterator
+        is done or closed.
+        """
+        yield self.start
+        images, done = self.start, 0
+        with frozen(self.model):
+            for steps, step_size in self.pace.legs(frames):
+                images = projected_ascent(
+                    self.objective, images, threat=self.threat, centers=self.start, steps=steps,
+                    step_size=step_size, keep="last",
+                )  # fmt: skip
+                done += steps
+                progress(done, self.pace.steps, "")
+                yield images
+
+    def draw(self, *, frames: int = 0, progress: Progress = silent) -> Drawing:
+        """Go the whole way; `frames` looks on it are kept.
+
+        >>> def brightness(images):
+        ...     return images.mean((1, 2, 3))
+        >>> grey, pace = torch.full((1, 3, 4, 4), 0.5), Pace(eps=1, steps=4, step_size=0.3, side=4)
+        >>> drawn = Ascent.of(brightness, brightness, grey, pace).draw(frames=2)
+        >>> len(drawn.path), round(drawn.sizes.item(), 3), bool(drawn.after > drawn.before)
+        (3, 1.0, True)
+        """
+        path = list(self.looks(frames, progress=progress))
+        with frozen(self.model), torch.no_grad():
+            before, after = self.objective(self.start), self.objective(path[-1])
+        return Drawing(
+            images=path[-1],
+            path=tuple(path if frames else (self.start, path[-1])),
+            before=before,
+            after=after,
+            sizes=self.threat.size(path[-1], self.start),
         )
-        done += steps
-        progress(done, pace.steps, "")
-        yield images
 
 
-__all__ = ["Drawing", "ascending", "draw"]
+__all__ = ["Ascent", "Drawing"]

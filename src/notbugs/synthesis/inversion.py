@@ -6,8 +6,7 @@ import torch
 
 from notbugs.attacks import EmbeddingMatch, embedding_of
 from notbugs.models import frozen
-from notbugs.progress import Progress, silent
-from notbugs.synthesis.drawing import Drawing, draw
+from notbugs.synthesis.drawing import Ascent
 from notbugs.synthesis.pace import Pace
 from notbugs.synthesis.parametrization import OverFrequencies
 from notbugs.tensors import Classifier, Embeddings, Images
@@ -25,9 +24,7 @@ def invert(
     generator: torch.Generator,
     over: Over = "pixels",
     pace: Pace = INVERSION,
-    frames: int = 0,
-    progress: Progress = silent,
-) -> Drawing:
+) -> Ascent:
     """From noise, images that the model embeds as it embeds `images` (Engstrom et al. 2019, section 4.1).
 
     Of a robust model they look like the images, of a standard one like noise. `over` frequencies the steps favour
@@ -37,7 +34,7 @@ def invert(
     start = (noise / 20 + 0.5).clamp(0, 1)
     objective = EmbeddingMatch(embedding_of(model), _represented(model, images), relative=True)
     within = OverFrequencies if over == "frequencies" else None
-    return draw(model, objective, start, pace, within=within, frames=frames, progress=progress)
+    return Ascent.of(model, objective, start, pace, within=within)
 
 
 def interpolate(
@@ -47,8 +44,7 @@ def interpolate(
     *,
     count: int = 10,
     pace: Pace = INVERSION,
-    progress: Progress = silent,
-) -> Drawing:
+) -> Ascent:
     """`count` images from each `first` to its `second`, in rows one after the other: starts and representations are
     mixed alike (Engstrom et al. 2019, section 4.1.1).
     """
@@ -58,7 +54,7 @@ def interpolate(
         for a, b in ((first, second), (_represented(model, first), _represented(model, second)))
     )
     objective = EmbeddingMatch(embedding_of(model), targets, relative=True)
-    return draw(model, objective, start, pace, progress=progress)
+    return Ascent.of(model, objective, start, pace)
 
 
 def _represented(model: Classifier, images: Images) -> Embeddings:

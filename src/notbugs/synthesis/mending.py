@@ -6,8 +6,7 @@ from torch.nn import functional
 
 from notbugs.attacks import LabelObjective
 from notbugs.models import frozen
-from notbugs.progress import Progress, silent
-from notbugs.synthesis.drawing import Drawing, draw
+from notbugs.synthesis.drawing import Ascent
 from notbugs.synthesis.gaussians import enlarged
 from notbugs.synthesis.marked import Marked, Marks
 from notbugs.synthesis.pace import Pace
@@ -24,9 +23,7 @@ def inpaint(
     labels: Labels | None = None,
     *,
     pace: Pace = INPAINTING,
-    frames: int = 0,
-    progress: Progress = silent,
-) -> Drawing:
+) -> Ascent:
     """Holes filled with the mean colour of what is around, then with what raises the class score.
 
     What is outside stays to the bit (Santurkar et al. 2019, section 3.2, let it change at a price). Without `labels`
@@ -34,7 +31,7 @@ def inpaint(
     """
     start = with_holes(images, holes)
     objective = LabelObjective(model, _believed(model, start, labels), targeted=True)
-    return draw(model, objective, start, pace, within=Marked(holes).of, frames=frames, progress=progress)
+    return Ascent.of(model, objective, start, pace, within=Marked(holes).of)
 
 
 def with_holes(images: Images, holes: Marks) -> Images:
@@ -56,9 +53,7 @@ def super_resolve(
     labels: Labels | None = None,
     *,
     pace: Pace = SUPER_RESOLUTION,
-    frames: int = 0,
-    progress: Progress = silent,
-) -> Drawing:
+) -> Ascent:
     """Small images enlarged to `size` and sharpened by what raises the class score (Santurkar et al. 2019, 3.4).
 
     The start, and what there is to beat, is the bicubic enlargement. Without `labels` the class is what the model
@@ -66,7 +61,7 @@ def super_resolve(
     """
     start = enlarged(small, size).clamp(0, 1)
     objective = LabelObjective(model, _believed(model, start, labels), targeted=True)
-    return draw(model, objective, start, pace, frames=frames, progress=progress)
+    return Ascent.of(model, objective, start, pace)
 
 
 def shrunk(images: Images, factor: int) -> Tensor:

@@ -7,8 +7,7 @@ All of it is one search: the class score of a robust classifier climbed from a s
 import torch
 
 from notbugs.attacks import LabelObjective
-from notbugs.progress import Progress, silent
-from notbugs.synthesis.drawing import Drawing, draw
+from notbugs.synthesis.drawing import Ascent
 from notbugs.synthesis.gaussians import ClassGaussians
 from notbugs.synthesis.pace import Pace
 from notbugs.tensors import Classifier, Images, Labels
@@ -25,19 +24,17 @@ def morph(
     labels: Labels,
     *,
     pace: Pace = TRANSLATION,
-    frames: int = 0,
-    progress: Progress = silent,
-) -> Drawing:
+) -> Ascent:
     """Each image turned into the class `labels` says, as far as the pace goes, at its published size or any other.
 
     >>> from notbugs import build
     >>> model, images = build("convnet", classes=10, seed=0), torch.rand(2, 3, 32, 32)
-    >>> drawn = morph(model, images, torch.tensor([1, 2]), pace=Pace(eps=5, steps=3, step_size=0.5))
+    >>> drawn = morph(model, images, torch.tensor([1, 2]), pace=Pace(eps=5, steps=3, step_size=0.5)).draw()
     >>> bool((drawn.after > drawn.before).all())
     True
     """
     objective = LabelObjective(model, labels, targeted=True)
-    return draw(model, objective, images, pace, frames=frames, progress=progress)
+    return Ascent.of(model, objective, images, pace)
 
 
 def generate(
@@ -47,12 +44,10 @@ def generate(
     *,
     generator: torch.Generator,
     pace: Pace = GENERATION,
-    frames: int = 0,
-    progress: Progress = silent,
-) -> Drawing:
+) -> Ascent:
     """New images of these classes, grown from draws of each class's Gaussian."""
     start = seeds.draw(labels, generator=generator)
-    return morph(model, start, labels, pace=pace, frames=frames, progress=progress)
+    return morph(model, start, labels, pace=pace)
 
 
 __all__ = ["GENERATION", "SKETCH", "TRANSLATION", "generate", "morph"]

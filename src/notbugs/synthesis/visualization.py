@@ -11,8 +11,7 @@ from notbugs.attacks import embedding_of
 from notbugs.data.labeled import LabeledImages
 from notbugs.errors import NotbugsError
 from notbugs.models import frozen
-from notbugs.progress import Progress, silent
-from notbugs.synthesis.drawing import Drawing, draw
+from notbugs.synthesis.drawing import Ascent
 from notbugs.synthesis.goals import FeatureDial, FeatureHeight, Units
 from notbugs.synthesis.marked import Marked, Marks
 from notbugs.synthesis.pace import Pace
@@ -66,12 +65,10 @@ def visualize(
     start: Images,
     *,
     pace: Pace = VISUALIZATION,
-    frames: int = 0,
-    progress: Progress = silent,
-) -> Drawing:
+) -> Ascent:
     """Each unit as high as it goes from its start: noise, grey or an image (Engstrom et al. 2019, section 4.2)."""
     objective = FeatureHeight(embedding_of(model), _checked(model, units, start))
-    return draw(model, objective, start, pace, frames=frames, progress=progress)
+    return Ascent.of(model, objective, start, pace)
 
 
 def turn(
@@ -81,12 +78,10 @@ def turn(
     values: PerExample,
     *,
     pace: Pace = MANIPULATION,
-    frames: int = 0,
-    progress: Progress = silent,
-) -> Drawing:
+) -> Ascent:
     """Each image with one feature turned to a value and as little else changed as the way there changes."""
     objective = FeatureDial(embedding_of(model), _checked(model, units, images), values)
-    return draw(model, objective, images, pace, frames=frames, progress=progress)
+    return Ascent.of(model, objective, images, pace)
 
 
 def paint(
@@ -96,12 +91,10 @@ def paint(
     units: Units,
     *,
     pace: Pace = PAINTING,
-    frames: int = 0,
-    progress: Progress = silent,
-) -> Drawing:
+) -> Ascent:
     """A feature as high as it goes by changes of the marked pixels alone (Santurkar et al. 2019, section 4)."""
     objective = FeatureHeight(embedding_of(model), _checked(model, units, images))
-    return draw(model, objective, images, pace, within=Marked(marks).of, frames=frames, progress=progress)
+    return Ascent.of(model, objective, images, pace, within=Marked(marks).of)
 
 
 def _checked(model: Classifier, units: Units, images: Images) -> Units:
