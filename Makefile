@@ -1,10 +1,10 @@
-# make study | make test: each, alone, on a fresh machine with Python >= 3.11.
+# make study | make demo | make test: each, alone, on a fresh machine with Python >= 3.11.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= runs
 
-.PHONY: setup study test bench clean
+.PHONY: setup study demo test bench clean
 
 setup: $(VENV)/.installed
 
@@ -16,7 +16,14 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet -c constraints.txt -e .
 	@touch $@
 
-$(VENV)/.installed-test: $(VENV)/.installed
+$(VENV)/.installed-$(VENV)/.installed-page: $(VENV)/.installed
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[page]'
+	@touch $@
+
+demo: $(VENV)/.installed-page
+	$(BIN)/notbugs demo
+
+test: $(VENV)/.installed
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[test]'
 	@touch $@
 

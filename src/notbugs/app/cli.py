@@ -22,7 +22,15 @@ app = App(
 def main(tokens: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 2 a mistake of the user's, 130 interrupted."""
     # Commands import torch only when they run, so that --help answers at once.
-    from notbugs.app import auditing, corrupting, drawing, making, reading, studying  # noqa: F401  (they register the commands)
+    from notbugs.app import (  # noqa: F401  (they register the commands)
+        auditing,
+        corrupting,
+        demonstrating,
+        drawing,
+        making,
+        reading,
+        studying,
+    )
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # asked to end, as by Ctrl-C
     try:

@@ -15,7 +15,7 @@ import torch
 from notbugs.app.options import Common, device_of
 from notbugs.hardware import choose_precision, has_fast_bfloat16
 
-EXTRAS = {"huggingface_hub": "hf:NAME, and cifar10 without --data-root"}
+EXTRAS = {"huggingface_hub": "hf:NAME, and cifar10 without --data-root", "gradio": "notbugs demo"}
 
 
 @final

@@ -86,10 +86,10 @@ def write_sheet(run: Run, sheet: Sheet) -> None:
     """The files of a sheet: exact images, the grid to look at, the animation where there is a way to show."""
     tensors = {f"{number:02}": row.images.cpu().contiguous() for number, row in enumerate(sheet.rows)}
     write_atomically(run.path / IMAGES, safetensors.torch.save(tensors))
-    write_atomically(run.path / GRID, _encoded([grid([row.images for row in sheet.rows])], "PNG"))
+    write_atomically(run.path / GRID, encoded([grid([row.images for row in sheet.rows])], "PNG"))
     if len(sheet.path) > 1:
         pictures = [grid([images]) for images in sheet.path]
-        write_atomically(run.path / ANIMATION, _encoded(pictures, "WEBP"))
+        write_atomically(run.path / ANIMATION, encoded(pictures, "WEBP"))
 
 
 def grid(rows: Sequence[torch.Tensor]) -> Image.Image:
@@ -107,7 +107,7 @@ def grid(rows: Sequence[torch.Tensor]) -> Image.Image:
     return sheet
 
 
-def _encoded(pictures: Sequence[Image.Image], kind: str) -> bytes:
+def encoded(pictures: Sequence[Image.Image], kind: str) -> bytes:
     stream = io.BytesIO()
     first, *more = pictures
     if more:
@@ -124,4 +124,4 @@ def read_sheet(run: Run) -> list[tuple[dict[str, Any], torch.Tensor]]:
     return [(row, images[f"{number:02}"]) for number, row in enumerate(run.result["rows"])]
 
 
-__all__ = ["ANIMATION", "GRID", "draw_job", "grid", "read_sheet", "write_sheet"]
+__all__ = ["ANIMATION", "GRID", "draw_job", "encoded", "grid", "read_sheet", "write_sheet"]

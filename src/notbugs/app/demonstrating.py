@@ -1,0 +1,59 @@
+"""`notbugs demo`: a page to play with what a robust model can draw."""
+
+import time
+from contextlib import suppress
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from notbugs.app.cli import app
+from notbugs.app.options import DEFAULT, Common, Data, DataRoot, device_of, load_images, say, settle
+
+MOST_EXAMPLES = 200
+
+
+@app.command
+def demo(
+    *,
+    model: Annotated[
+        str,
+        Parameter(help="Who draws: zoo:NAME, a run directory, a .safetensors file, package.module:factory."),
+    ] = "zoo:cifar10-robust",
+    beside: Annotated[str, Parameter(help="A model to compare with: by default one trained as usual.")] = (
+        "zoo:cifar10-standard"
+    ),
+    data: Data = "sketches",
+    data_root: DataRoot = None,
+    host: Annotated[
+        str, Parameter(help="Who may visit: 127.0.0.1 this machine alone, 0.0.0.0 all.")
+    ] = "127.0.0.1",
+    port: Annotated[int | None, Parameter(help="Default: the first free one from 7860 on.")] = None,
+    common: Common = DEFAULT,
+) -> None:
+    """A web page to play with: turn an image into a class, paint a feature, fill a hole, walk between two images.
+
+    It serves this machine alone unless told otherwise, and loads nothing from anywhere else. Ctrl-C ends it.
+
+    Example: notbugs demo --data cifar10 --data-root data
+    """
+    import torch
+
+    from notbugs.app.demo.serving import serving
+    from notbugs.app.demo.studio import open_studio
+    from notbugs.app.progress import watching
+    from notbugs.runs import find_classifier
+
+    settle(common)
+    torch.set_num_threads(
+        1
+    )  # visitors are drawn for side by side; one image gains nothing from a second thread
+    examples = load_images(data, data_root, common, split="test").part(MOST_EXAMPLES)
+    named = {"robust": model, "standard": beside}
+    models = {label: find_classifier(name, device=device_of(common)) for label, name in named.items() if name}
+    with watching(quiet=common.quiet) as watch:
+        studio = open_studio(models, examples, progress=watch("demo"))
+    with serving(studio, host=host, port=port) as address:
+        say(f"{address}  (Ctrl-C ends it)")
+        with suppress(KeyboardInterrupt):  # the way to end it, and no error
+            while True:
+                time.sleep(3600)

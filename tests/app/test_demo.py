@@ -1,0 +1,237 @@
+"""The page's parts without a browser: uploads, links, the canvas, what each tool does."""
+
+import io
+import random
+import struct
+import zlib
+from dataclasses import fields, replace
+from urllib.parse import parse_qsl
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from notbugs import build, load
+from notbugs.app.demo.canvas import DRAWN, PLACES, marks_of, on_canvas, with_strokes, without_strokes
+from notbugs.app.demo.studio import open_studio
+from notbugs.app.demo.tools import looks
+from notbugs.app.demo.uploads import LARGEST_FILE, read_text, read_upload
+from notbugs.app.demo.wish import TOOLS, Wish
+from notbugs.errors import NotbugsError
+from notbugs.seeds import generator
+
+SIDE = 32
+
+
+@pytest.fixture(scope="module")
+def studio():
+    models = {
+        name: build("convnet-8-8-8-8", classes=10, seed=seed) for seed, name in enumerate(("one", "two"))
+    }
+    return open_studio(models, load("sketches").first(40))
+
+
+@pytest.fixture
+def image():
+    return (torch.rand(1, 3, SIDE, SIDE, generator=generator(0)) * 255).round() / 255
+
+
+def png(picture=None, **options):
+    stream = io.BytesIO()
+    (picture or Image.new("RGB", (40, 30), "red")).save(
+        stream, format=options.pop("format", "PNG"), **options
+    )
+    return stream.getvalue()
+
+
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png_of(width, height, data=b"", more=b""):
+    """A PNG that claims a size, whatever its data are."""
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + more + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
+
+
+WHOLE = png(Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)))
+HOSTILE = {
+    "nothing": b"",
+    "one byte": b"\x89",
+    "text": b"hello " * 100,
+    "html": b"<!doctype html><script>alert(1)</script>",
+    "svg": b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>",
+    "svg with a header": b"<?xml version='1.0'?><svg onload='alert(1)'/>",
+    "pdf": b"%PDF-1.7\n1 0 obj\n<<>>\nendobj",
+    "zip": b"PK\x03\x04" + bytes(200),
+    "zip bomb": b"PK\x03\x04" + zlib.compress(bytes(10**7)),
+    "gzip": b"\x1f\x8b\x08" + bytes(100),
+    "executable": b"\x7fELF" + bytes(300),
+    "pickle": b"\x80\x04\x95\x10\x00\x00\x00\x00\x00\x00\x00\x8c\x02os\x94\x8c\x06system\x94\x93\x94.",
+    "tiff": png(format="TIFF"),
+    "icon": png(format="ICO"),
+    "postscript": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(/etc/passwd) run\n",
+    "too many bytes": WHOLE + bytes(LARGEST_FILE),
+    "too many pixels": png(Image.new("1", (8000, 8000))),
+    "pixel bomb": png_of(60000, 60000, bytes(1000)),
+    "largest size there is": png_of(2**31 - 1, 2**31 - 1),
+    "no width": png_of(0, 10),
+    "nothing in it": png_of(64, 64),
+    "too little in it": png_of(64, 64, bytes(500)),
+    "text bomb": png_of(64, 64, bytes(64 * 193), chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(2**27)))),
+    "half a png": WHOLE[: len(WHOLE) // 2],
+    "half a jpeg": png(Image.open(io.BytesIO(WHOLE)), format="JPEG")[:900],
+    "half a webp": png(Image.open(io.BytesIO(WHOLE)), format="WEBP", lossless=True)[:900],
+    "half a gif": png(Image.open(io.BytesIO(WHOLE)), format="GIF")[:900],
+    "a broken sum": WHOLE[:60] + bytes([WHOLE[60] ^ 255]) + WHOLE[61:],
+    "a jpeg that begins well": b"\xff\xd8\xff\xe0" + bytes(500),
+    "a bitmap of no sense": b"BM"
+    + struct.pack("<IHHIIiiHHIIiiII", 54, 0, 0, 54, 40, -5, 2**30, 1, 99, 0, 0, 0, 0, 0, 0),
+    "a webp of 16383 pixels a side": b"RIFF\x1e\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0\xfe\x3f\0\xfe\x3f\0",
+    "a gif of 65535 pixels a side": b"GIF89a\xff\xff\xff\xff\0\0\0,\0\0\0\0\xff\xff\xff\xff\0\x02\x02D\x01\0;",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_file_is_refused_in_one_line(name):
+    with pytest.raises(NotbugsError) as refusal:
+        read_upload(HOSTILE[name], SIDE)
+    said = str(refusal.value)
+    assert said.endswith(".")
+    assert "\n" not in said
+    assert len(said) < 140
+
+
+def test_noise_is_refused_or_an_image():
+    """Every tenth byte of a true file changed: decoders raise what they like, visitors see one kind of thing."""
+    draw = random.Random(0)
+    for _ in range(50):
+        content = bytearray(WHOLE)
+        for at in draw.sample(range(len(content)), len(content) // 10):
+            content[at] = draw.randrange(256)
+        with pytest.raises(NotbugsError):
+            read_upload(bytes(content), SIDE)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "GIF"])
+def test_an_image_is_taken_at_its_middle(kind):
+    picture = Image.new("RGB", (100, 60), "black")
+    picture.paste((255, 255, 255), (20, 0, 80, 60))
+    shown = read_upload(png(picture, format=kind), SIDE)
+    assert shown.shape == (1, 3, SIDE, SIDE)
+    assert shown[..., 4:-4].mean() > 0.97
+
+
+def test_a_link_brings_back_what_it_says(studio, image):
+    marks = torch.zeros(1, SIDE, SIDE, dtype=torch.bool)
+    marks[:, 3:9, 20:] = True
+    wish = Wish.of(
+        studio, tool="walk", model="two", image=image, marks=marks, other=image.flip(3), to="frog", strength=2.5,
+        unit=studio.features["two"].units[3], level=-1.5,
+    )  # fmt: skip
+    back = Wish.from_query(studio, dict(parse_qsl(wish.query())))
+    for field in fields(Wish):
+        one, other = getattr(wish, field.name), getattr(back, field.name)
+        assert torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other, field.name
+    assert len(wish.query()) < 16_000
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"tool": "rm"}, {"model": "three"}, {"to": "unicorn"}, {"strength": "1e9"}, {"strength": "nan"},
+        {"level": "x"}, {"unit": "-1"}, {"unit": "100000"}, {"unit": "1.5"}, {"image": "???"}, {"image": "aGVsbG8="},
+        {"marks": "é"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_link_that_says_what_there_is_not_is_refused(query, studio):
+    with pytest.raises(NotbugsError):
+        Wish.from_query(studio, query)
+
+
+def test_what_a_link_leaves_out_is_as_at_first(studio):
+    first, named = Wish.of(studio), Wish.from_query(studio, {"tool": "fill"})
+    assert named.tool == "fill"
+    assert torch.equal(named.image, first.image)
+    assert "other" not in named.query()
+    assert "marks" not in named.query()
+
+
+def test_the_canvas_gives_back_what_was_put_on_it(image):
+    canvas = on_canvas(image)
+    held = {name: np.asarray(canvas[name].convert("RGBA")) for name in ("background", "composite")}
+    assert torch.allclose(with_strokes(held, SIDE), image, atol=1e-6)
+    assert torch.allclose(without_strokes(held, SIDE), image, atol=1e-6)
+    assert not marks_of(held, DRAWN, SIDE).any()
+
+
+def test_strokes_are_part_of_the_image_or_marks(image):
+    marks = torch.zeros(1, SIDE, SIDE, dtype=torch.bool)
+    marks[:, 3:9, 20:] = True
+    canvas = on_canvas(image, marks)
+    held = {name: np.asarray(canvas[name].convert("RGBA")) for name in ("background", "composite")}
+    held["layers"] = [np.asarray(layer) for layer in canvas["layers"]]
+    assert torch.equal(marks_of(held, DRAWN, SIDE), marks)
+    assert torch.allclose(without_strokes(held, SIDE), image, atol=1e-6)
+    changed = (with_strokes(held, SIDE) - image).abs().amax(1) > 0.01
+    assert not (changed & ~marks).any()
+    assert with_strokes({}, SIDE).eq(1).all()
+
+
+def test_places_are_marked_for_whoever_does_not_draw():
+    half = marks_of({}, "lower half", SIDE)
+    assert half[:, SIDE // 2 :].all()
+    assert not half[:, : SIDE // 2].any()
+    assert all(marks_of({}, place, SIDE).any() for place in PLACES if place != DRAWN)
+    with pytest.raises(NotbugsError, match="no place"):
+        marks_of({}, "somewhere", SIDE)
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_a_tool_shows_the_way_to_its_end(tool, studio, image):
+    wish = Wish.of(studio, tool=tool, image=image, marks=marks_of({}, "middle", SIDE))
+    seen = list(looks(studio, wish))
+    shares = [look.done for look in seen]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    assert all(look.images.shape[1:] == (3, SIDE, SIDE) and look.note.endswith(".") for look in seen)
+    assert all(look.images.min() >= 0 and look.images.max() <= 1 for look in seen)
+    again = list(looks(studio, wish))
+    assert all(torch.equal(one.images, other.images) for one, other in zip(seen, again, strict=True))
+
+
+@pytest.mark.parametrize("tool", ["paint", "fill"])
+def test_a_marking_tool_changes_what_is_marked_and_asks_for_marks(tool, studio, image):
+    wish = Wish.of(studio, tool=tool, image=image, marks=marks_of({}, "left half", SIDE))
+    change = (list(looks(studio, wish))[-1].images - image).abs().amax(1)
+    assert change[:, :, : SIDE // 2].amax() > 0.01
+    assert change[:, :, SIDE // 2 :].eq(0).all()
+    with pytest.raises(NotbugsError, match="Say where"):
+        list(looks(studio, replace(wish, marks=torch.zeros_like(wish.marks))))
+
+
+def test_a_hole_must_leave_something(studio, image):
+    everything = torch.ones(1, SIDE, SIDE, dtype=torch.bool)
+    with pytest.raises(NotbugsError, match="whole image"):
+        list(looks(studio, Wish.of(studio, tool="fill", image=image, marks=everything)))
+
+
+def test_a_morph_stays_as_near_as_it_was_told(studio, image):
+    wish = Wish.of(studio, tool="morph", image=image, strength=1.5)
+    moved = list(looks(studio, wish))[-1].images
+    assert (moved - image).norm() <= 1.5 + 1e-4
+
+
+def test_models_that_do_not_fit_are_refused():
+    data = load("sketches").first(4)
+    with pytest.raises(NotbugsError, match="tells 7 classes apart, the images have 10"):
+        open_studio({"robust": build("convnet-8-8-8-8", classes=7, seed=0)}, data)
+    with pytest.raises(NotbugsError, match="is a function"):
+        open_studio({"robust": lambda images: images.mean((2, 3))}, data)
+
+
+def test_the_text_of_an_image_is_read_as_untrustingly_as_a_file():
+    with pytest.raises(NotbugsError, match="damaged"):
+        read_text("a", SIDE)
