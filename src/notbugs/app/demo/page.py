@@ -76,7 +76,7 @@ def _on_images(studio: Studio, parts: Parts) -> None:
         (parts.ends, parts.other_upload, parts.other, small),
     ):
         gallery.select(_chosen(rows, shown), None, target, queue=False, **QUIET)
-        upload.upload(_uploaded(studio.side, shown), upload, target, queue=False, **QUIET)
+        upload.upload(_uploaded(studio.side, shown), upload, target, **QUIET)
 
 
 def _chosen(rows: Images, shown: Callable[[Images], Any]) -> Callable[[gradio.SelectData], Any]:
@@ -110,7 +110,7 @@ def _on_drawing(studio: Studio, parts: Parts) -> None:
             yield from _drawn(studio, wish)
         except NotbugsError as error:
             gradio.Warning(str(error), title="Nothing drawn")
-            yield gradio.skip(), _said(str(error)), gradio.skip(), gradio.skip(), gradio.skip()
+            yield _result(None, _said(str(error)))
 
     drawing = parts.go.click(draw, inputs, outputs, concurrency_limit=AT_ONCE, **QUIET)
     drawing.then(None, parts.query, None, js=REMEMBER, **QUIET)
@@ -146,7 +146,7 @@ def _on_links(studio: Studio, parts: Parts, page: gradio.Blocks) -> None:
             picture_of(wish.other, 4), feature_pictures(studio, wish.model),
         ]  # fmt: skip
 
-    page.load(restore, None, restored, queue=False, **QUIET)
+    page.load(restore, None, restored, **QUIET)
 
 
 def _wish(studio: Studio, *values: Any) -> Wish:
@@ -170,22 +170,20 @@ def _drawn(studio: Studio, wish: Wish) -> Iterator[tuple[Any, ...]]:
     seen: list[Look] = []
     for look in looks(studio, wish):
         seen.append(look)
-        yield (
-            _shown(look),
-            _said(look.note, look.captions, look.done),
-            "",
-            gradio.update(visible=False),
-            gradio.skip(),
-        )
-    query = wish.query()
-    alone = len(seen[-1].images) == 1
-    yield (
-        gradio.skip(),
-        gradio.skip(),
-        _take(wish, seen, query),
-        gradio.update(visible=alone),
-        query,
+        yield _result(_shown(look), _said(look.note, look.captions, look.done))
+    last, query = seen[-1], wish.query()
+    yield _result(
+        _shown(last), _said(last.note, last.captions), _take(wish, seen, query), len(last.images) == 1, query
     )
+
+
+def _result(
+    picture: Image.Image | None, said: str, take: str = "", alone: bool = False, query: str = ""
+) -> tuple[Any, ...]:
+    """The values of all outputs of a drawing: what is sent is how they differ from the last ones, so none is left
+    out.
+    """
+    return picture, said, take, gradio.update(visible=alone), query
 
 
 def _shown(look: Look) -> Image.Image:
