@@ -10,6 +10,7 @@ from attacks.minimal import EVERYWHERE, PROBLEMS
 from notbugs.attacks.fmn import FMN
 from notbugs.errors import NotbugsError
 from notbugs.seeds import generator
+from notbugs.theory import linear_logits
 from notbugs.threats import L1, L2, Linf, Threat
 
 
@@ -32,6 +33,40 @@ def test_it_reaches_the_closed_form(problem, threat):
         assert (sizes <= nearest * 1.15).all()
     else:
         assert reached.all()
+
+
+@pytest.mark.parametrize("threat", EVERYWHERE, ids=str)
+def test_of_two_classes_the_other_one_is_the_target(threat):
+    model, images, labels, _ = PROBLEMS["linear"]()
+    found = run(FMN(threat=threat, steps=30), model, images, labels)
+    assert torch.equal(run(FMN(threat=threat, steps=30, targeted=True), model, images, 1 - labels), found)
+
+
+def test_among_many_classes_it_reaches_the_nearest_point_of_the_targets():
+    """A polyhedron of a linear model; its nearest point by projections on each half-space in turn (Dykstra 1983)."""
+    draw = generator(3, "targets")
+    weights = torch.randn(5, 3, 5, 5, generator=draw)
+    images = 0.35 + 0.3 * torch.rand(30, 3, 5, 5, generator=draw)
+    biases = -linear_logits(images, weights, torch.zeros(5)).mean(0)
+
+    def model(shown):
+        return linear_logits(shown, weights, biases)
+
+    targets = (model(images).argmax(1) + 2) % 5
+    nearest, corrections = images.flatten(1).double(), torch.zeros(5, 30, 75, dtype=torch.float64)
+    for _ in range(300):
+        for other in range(5):
+            towards = (weights[targets] - weights[other]).flatten(1).double()
+            aim = nearest + corrections[other]
+            short = (aim * towards).sum(1) + (biases[targets] - biases[other])
+            length = towards.square().sum(1).clamp_min(1e-12)
+            nearest = aim - (short.clamp_max(0) / length)[:, None] * towards
+            corrections[other] = aim - nearest
+    found = run(FMN(threat=L2(math.inf), targeted=True), model, images, targets)
+    assert torch.equal(model(found).argmax(1), targets)
+    sizes, least = ((one - images.flatten(1)).norm(dim=1) for one in (found.flatten(1), nearest.float()))
+    assert (sizes >= least * (1 - 1e-3)).all()
+    assert (sizes <= least * 1.02).all()
 
 
 @pytest.mark.parametrize("threat", EVERYWHERE, ids=str)
@@ -136,3 +171,4 @@ def test_a_threat_without_norm_is_refused():
 def test_its_name():
     assert str(FMN(threat=L2(math.inf))) == "fmn:l2:inf:100"
     assert str(FMN(threat=Linf(8 / 255), steps=50)) == "fmn:linf:8/255:50"
+    assert str(FMN(threat=L2(2), targeted=True)) == "fmn-targeted:l2:2:100"

@@ -1,4 +1,6 @@
-"""The fast minimum-norm attack (Pintor et al. 2021, arXiv 2102.12827): how near is the nearest adversarial image?"""
+"""The fast minimum-norm attack (Pintor et al. 2021, arXiv 2102.12827): how near is the nearest adversarial image,
+or, targeted, the nearest image of a class?
+"""
 
 import math
 from dataclasses import dataclass
@@ -25,7 +27,8 @@ FLOOR = 1e-6
 @final
 @dataclass(frozen=True, kw_only=True)
 class FMN:
-    """Search for the adversarial image with the smallest change, in the threat's norm: l1, l2 or linf.
+    """Search for the adversarial image with the smallest change, in the threat's norm: l1, l2 or linf (targeted: for
+    the nearest image that is taken for `labels`).
 
     Every image has a ball of its own. The image climbs the margin inside it (paper, algorithm 1): while it stands
     the ball grows, until its first success to just beyond the place where the linearised margin is zero, and after
@@ -54,6 +57,7 @@ class FMN:
     steps: int = 100
     step_size: float = 1.0
     shrink: float = 0.05
+    targeted: bool = False
 
     def __post_init__(self) -> None:
         if self.steps < 1:
@@ -66,18 +70,18 @@ class FMN:
         order_of(self.threat)
 
     def __str__(self) -> str:
-        return f"fmn:{self.threat}:{self.steps}"
+        return f"fmn{'-targeted' if self.targeted else ''}:{self.threat}:{self.steps}"
 
     def __call__(
         self, model: Classifier, images: Images, labels: Labels, *, generator: torch.Generator
     ) -> Images:
-        """The nearest images found that are not taken for `labels`, where they lie in the threat."""
+        """The nearest images found, not taken for `labels` (targeted: taken for them), if they lie in the threat."""
         with frozen(model):
             found = self._nearest(model, images, labels)
         return unless_too_far(found, images, self.threat)
 
     def _nearest(self, model: Classifier, images: Images, labels: Labels) -> Images:
-        objective = LabelObjective(model, labels, margin)
+        objective = LabelObjective(model, labels, margin, self.targeted)
         found, current, centers = images.clone(), images.detach(), images.detach()
         rows = torch.arange(len(images), device=images.device)
         nearest = torch.full((len(images),), torch.inf, device=images.device, dtype=images.dtype)
