@@ -120,7 +120,7 @@ def test_holes_lie_at_places_of_their_own(artist, data):
         (lambda: Visualization(units=(8,)), "features 0 to 7, got 8"),
         (lambda: Manipulation(unit=-1), "features 0 to 7, got -1"),
         (lambda: SuperResolution(factor=1), "2 times or more"),
-        (lambda: Counterfactual(budgets=(1e-6,), steps=2), "no change within"),
+        (lambda: Counterfactual(eps=1e-6, steps=2), "no change within"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(make, says, artist):

@@ -3,7 +3,6 @@
 Of a robust model the change is what the class looks like to it; of a standard one mostly noise.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -11,36 +10,27 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from notbugs.attacks import PGD, LabelObjective, embedding_of
-from notbugs.attacks.boundary import onto_the_boundary
-from notbugs.errors import NotbugsError, require_positive
+from notbugs.attacks import FMN, embedding_of
+from notbugs.errors import NotbugsError
 from notbugs.models import frozen
 from notbugs.progress import Progress, silent
 from notbugs.synthesis.marked import Marks
-from notbugs.tensors import Classifier, Images, Labels, PerExample
+from notbugs.tensors import Classifier, Images, Labels, Logits, PerExample
 from notbugs.threats import L2
-
-RISING = tuple(0.1 * 2 ** (step / 2) for step in range(16))
-"""Budgets from 0.1 to 18, each 1.4 times the last."""
 
 
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Counterfactuals:
-    """What was found for each image. `sizes`: the L2 length of the change, infinite where no budget was enough.
+    """What was found for each image, the image itself where there is nothing within the budget.
 
-    `reached`: which images have got their target within each budget, of budgets that rise.
+    `sizes`: the L2 length of the change in pixel units, infinite where nothing was found.
     """
 
     images: Images
     originals: Images
     targets: Labels
-    budgets: tuple[float, ...]
-    reached: Bool[Tensor, "budgets images"]
-
-    @property
-    def found(self) -> Bool[Tensor, " images"]:
-        return self.reached[-1]
+    found: Bool[Tensor, " images"]
 
     @property
     def sizes(self) -> PerExample:
@@ -62,52 +52,37 @@ def counterfactuals(
     images: Images,
     targets: Labels,
     *,
-    budgets: Sequence[float] = RISING,
-    steps: int = 40,
+    eps: float,
+    steps: int = 100,
     progress: Progress = silent,
 ) -> Counterfactuals:
-    """The smallest change found towards each target: PGD within budgets that rise, then back to the boundary.
+    """The smallest change found, of L2 length `eps` at most, after which the model says each image's target.
 
-    Raises NotbugsError for budgets that do not rise.
+    FMN towards the targets (Pintor et al. 2021); `sizes` are upper bounds: there may be nearer images. A search that
+    stops at the first success is no substitute: its changes are a seventh to a fifth longer, and what they have more
+    lies anywhere. Raises NotbugsError for no steps, an eps below 0, and if the model answers NaN.
 
     >>> from notbugs import build
     >>> model, images = build("convnet", classes=10, seed=0).eval(), torch.rand(2, 3, 32, 32)
-    >>> found = counterfactuals(model, images, torch.tensor([1, 2]), budgets=(1.0, 8.0), steps=10)
+    >>> found = counterfactuals(model, images, torch.tensor([1, 2]), eps=8.0, steps=20)
     >>> bool((model(found.images).argmax(1) == found.targets)[found.found].all())
     True
     """
-    require_positive("steps", steps)
-    if not budgets or any(b <= a for a, b in zip((0.0, *budgets), budgets, strict=False)):
-        raise NotbugsError(f"budgets must rise from above 0, got {list(budgets)}")
-    found, reached = (
-        images.clone(),
-        torch.zeros(len(budgets), len(images), dtype=torch.bool, device=images.device),
-    )
+    asked = 0
+
+    def watched(shown: Images) -> Logits:
+        nonlocal asked
+        asked += 1
+        progress(asked, steps + 1, "the nearest images of the targets")
+        return model(shown)
+
+    search = FMN(threat=L2(eps), steps=steps, targeted=True)
     with frozen(model):
+        found = search(watched, images, targets, generator=torch.Generator(device=images.device))
         with torch.no_grad():
-            there = model(images).argmax(1) == targets
-        for number, eps in enumerate(budgets):
-            rows = (~there).nonzero()[:, 0]
-            if len(rows):
-                attack = PGD(
-                    threat=L2(eps), steps=steps, step_size=2.5 * eps / steps, targeted=True, random_start=False,
-                    stop_when_fooled=True,
-                )  # fmt: skip
-                draw = torch.Generator(device=images.device)  # nothing is drawn: there is no random start
-                moved = attack(model, images[rows], targets[rows], generator=draw)
-                objective = LabelObjective(model, targets[rows], targeted=True)
-                with torch.no_grad():
-                    won = objective.values_and_leads(moved)[1] > 0
-                nearest = onto_the_boundary(
-                    objective.take(won.nonzero()[:, 0]), images[rows[won]], moved[won]
-                )
-                found[rows[won]] = nearest
-                there[rows[won]] = True
-            reached[number] = there
-            progress(number + 1, len(budgets), f"{int(there.sum())} of {len(images)} images")
-    return Counterfactuals(
-        images=found, originals=images, targets=targets, budgets=tuple(budgets), reached=reached
-    )
+            there = model(found).argmax(1) == targets
+    shown = found.where(there.view(-1, 1, 1, 1), images)
+    return Counterfactuals(images=shown, originals=images, targets=targets, found=there)
 
 
 def changed_features(
@@ -132,4 +107,4 @@ def changed_features(
     return largest.indices, largest.values
 
 
-__all__ = ["RISING", "Counterfactuals", "changed_features", "counterfactuals"]
+__all__ = ["Counterfactuals", "changed_features", "counterfactuals"]

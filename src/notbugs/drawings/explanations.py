@@ -5,7 +5,7 @@ from typing import ClassVar, final
 
 import torch
 
-from notbugs.audits.counterfactual import RISING, counterfactuals
+from notbugs.audits.counterfactual import counterfactuals
 from notbugs.audits.estimate import mean_of
 from notbugs.audits.saliency import input_gradient, integrated_gradients, smooth_gradient
 from notbugs.drawings.task import Artist, Row, Sheet, Task
@@ -19,22 +19,22 @@ BRIGHTEST = 0.99
 @final
 @dataclass(frozen=True, kw_only=True)
 class Counterfactual(Task):
-    """The smallest change after which the model says another class."""
+    """The smallest change, of L2 length `eps` at most in pixel units, after which the model says another class."""
 
     name: ClassVar[str] = "counterfactual"
     about: ClassVar[str] = "The smallest change of each image after which the model says another class."
 
     to: str = ""
-    budgets: tuple[float, ...] = RISING
-    steps: int = 40
+    eps: float = 20.0
+    steps: int = 100
 
     def draw(self, artist: Artist) -> Sheet:
         images, targets = artist.data.images, artist.targets(self.to)
         found = counterfactuals(
-            artist.model, images, targets, budgets=self.budgets, steps=self.steps, progress=artist.progress
+            artist.model, images, targets, eps=self.eps, steps=self.steps, progress=artist.progress
         )
         if int(found.found.sum()) < 2:
-            raise NotbugsError(f"no change within L2 {self.budgets[-1]:g} was enough; give larger budgets")
+            raise NotbugsError(f"no change within L2 {self.eps:g} was enough; give a larger eps")
         change = found.images - images
         scale = 0.5 / change.abs().flatten(1).amax(1).clamp_min(1e-6).view(-1, 1, 1, 1)
         sizes = tuple(f"L2 {size:.2g}" for size in found.sizes.tolist())
