@@ -24,6 +24,7 @@ from notbugs.drawings import (
 from notbugs.errors import NotbugsError
 from notbugs.jobs import Job, Subject
 from notbugs.jobs.drawing import GRID, draw_job, grid, read_sheet
+from notbugs.models.zoo import zoo_model
 from notbugs.synthesis import Pace, fit_gaussians
 
 SHORT = Pace(eps=3, steps=4, step_size=0.5)
@@ -126,6 +127,19 @@ def test_holes_lie_at_places_of_their_own(artist, data):
 def test_what_cannot_be_drawn_is_refused(make, says, artist):
     with pytest.raises(NotbugsError, match=says):
         make().draw(artist)
+
+
+def test_a_standard_model_takes_images_for_others_and_a_robust_one_hardly():
+    """With the same steps within the same budget, which nobody sees."""
+    sketches = load("sketches").first(4)
+    nearer = {}
+    for name in ("cifar10-standard", "cifar10-robust"):
+        sheet = CollisionTask(steps=30).draw(Artist(model=zoo_model(name), data=sketches, seed=0))
+        start, found = (row.images for row in sheet.rows if row.title in ("Image", "Found"))
+        assert (found - start).flatten(1).norm(dim=1).max() <= 0.5 + 1e-5
+        nearer[name] = sheet.measured["reduction"].value
+    assert nearer["cifar10-standard"] > 0.6
+    assert 0 < nearer["cifar10-robust"] < 0.2
 
 
 def test_generation_needs_gaussians_and_a_pair_two_images(artist, data):

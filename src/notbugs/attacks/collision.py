@@ -1,19 +1,17 @@
 """Feature collision: two images, one representation (Sabour et al. 2016; Engstrom et al. 2019)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import torch
 
-from notbugs.attacks.ascent import projected_ascent
+from notbugs.attacks.auto_ascent import auto_ascent
+from notbugs.attacks.halving_steps import halving_steps
 from notbugs.attacks.objectives import EmbeddingMatch, embedding_of
 from notbugs.errors import NotbugsError, require_positive
 from notbugs.models.frozen import frozen
 from notbugs.tensors import Classifier, Images, PerExample
 from notbugs.threats import Threat
-
-ROUNDS = 8
-"""How often the step size is halved: a step of fixed length circles its goal at that distance."""
 
 
 @final
@@ -44,11 +42,12 @@ def feature_collision(
     """Images near `start` that `model` embeds as it embeds `target`, row by row.
 
     Descends ||g(z) - g(target)|| from z = start within the threat (`L2(inf)`: within the pixel box alone), g the
-    model's `embed` (Sabour et al. 2016, equations 1 and 2; Engstrom et al. 2019), in `steps` steps whose length, at
-    first `step_size` in the threat's norm, is halved 7 times; the best of them all is kept. An image whose distance
-    is `close_enough`, as a share of the target embedding's length, is left there. On a linear embedding the result
-    is the nearest such image, start + A^+ A (target - start), as long as threat and box leave room; on a network
-    it is a near one. A robust model has no collision that still looks like its start; a standard one has.
+    model's `embed` (Sabour et al. 2016, equations 1 and 2; Engstrom et al. 2019), in `steps` steps at the pace of
+    Auto-PGD, whose length, at first `step_size` in the threat's norm (its budget does well), is halved where it stops
+    paying; the best point of each image is kept. An image whose distance is `close_enough`, as a share of the target
+    embedding's length, is left there. On a linear embedding the result is the nearest such image,
+    start + A^+ A (target - start), as long as threat and box leave room; on a network it is a near one. A robust
+    model has no collision that still looks like its start; a standard one comes close to it.
 
     Raises NotbugsError if the model has no `embed`, if start and target differ in shape, or for values that make
     no search.
@@ -77,20 +76,16 @@ def feature_collision(
         objective = EmbeddingMatch(embed, goal, relative=True, close_enough=close_enough)
         with torch.no_grad():
             before = -objective(start)
-        images, done = start, 0
-        for number in range(ROUNDS):
-            until = steps * (number + 1) // ROUNDS
-            if until > done:
-                images = projected_ascent(
-                    objective,
-                    images,
-                    threat=threat,
-                    centers=start,
-                    steps=until - done,
-                    step_size=step_size / 2**number,
-                    stop_when_finished=True,
-                )
-            done = until
+        pace = halving_steps(threat, start, steps=steps)
+        found = auto_ascent(
+            objective,
+            start,
+            threat=threat,
+            centers=start,
+            steps=steps,
+            pace=replace(pace, step_sizes=torch.full_like(pace.step_sizes, step_size)),
+            stop_when_finished=True,
+        ).images
         with torch.no_grad():
-            after = -objective(images)
-    return Collision(images=images, before=before, after=after, sizes=threat.size(images, start))
+            after = -objective(found)
+    return Collision(images=found, before=before, after=after, sizes=threat.size(found, start))

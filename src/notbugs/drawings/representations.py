@@ -94,7 +94,7 @@ class CollisionTask(Task):
         require_columns(artist.data, 2, "a collision")
         start, target = artist.data.images, artist.data.images.roll(-1, 0)
         found = feature_collision(
-            artist.model, start, target, threat=L2(self.eps), steps=self.steps, step_size=self.eps / 5
+            artist.model, start, target, threat=L2(self.eps), steps=self.steps, step_size=self.eps
         )
         change = found.images - start
         return Sheet(
