@@ -198,7 +198,13 @@ def machine(device: str) -> dict[str, Any]:
 def without_paths(words: Sequence[str]) -> list[str]:
     """A command line that anyone can repeat: where the data lie and where the result goes is his own affair."""
     told = list(words)
-    stand_ins = {"--data-root": "DATA", "--out": "OUT.json", "--peer": "CHECKOUT", "--model": "MODEL"}
+    stand_ins = {
+        "--data-root": "DATA",
+        "--out": "OUT.json",
+        "--peer": "CHECKOUT",
+        "--model": "MODEL",
+        "--picture": "OUT.png",
+    }
     for option, stand_in in stand_ins.items():
         if option in told:
             told[told.index(option) + 1] = stand_in

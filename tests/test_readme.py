@@ -105,6 +105,22 @@ def test_the_critics_numbers_on_photographs_are_the_committed_ones() -> None:
     assert all(abs(one - other) <= 0.0501 for one, other in zip(numbers, found, strict=True))
 
 
+def test_what_is_said_of_counterfactuals_is_the_committed_result() -> None:
+    result = json.loads((ROOT / "results" / "counterfactuals.json").read_text())
+    said = README.split("The smallest change to another answer")[1].split("(n = 500")[0]
+    numbers = [float(number) for number in re.findall(r"(\d+\.\d) %", said)]
+    shares = {name: one["energy_inside"] for name, one in result["models"].items()}
+    names = ("robust, tagged", "robust, never tagged", "standard, tagged")
+    assert all(
+        abs(number - 100 * shares[name]["mean"]) <= 0.0501
+        for number, name in zip(numbers, names, strict=True)
+    )
+    assert result["n"] == 500
+    assert shares["robust, tagged"]["interval"][0] >= 0.9
+    assert shares["robust, never tagged"]["interval"][1] <= 0.2
+    assert all(one["interval"][1] - one["mean"] <= 0.008 for one in shares.values())
+
+
 def test_the_spectrum_table_holds_the_committed_numbers() -> None:
     result = json.loads((ROOT / "results" / "study-spectrum.json").read_text())
     lines = README.split("What robustness costs")[1].split("\n\n")[1].splitlines()[2:]
