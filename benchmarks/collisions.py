@@ -60,7 +60,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--n", type=int, default=200)
     parser.add_argument("--eps", type=float, nargs="*", default=[task.eps], help="in L2, pixel units")
     parser.add_argument("--steps", type=int, default=task.steps)
-    parser.add_argument("--models", nargs="*", choices=zoo_names(), default=list(zoo_names()))
+    parser.add_argument(
+        "--models", nargs="*", choices=zoo_names(), default=["cifar10-standard", "cifar10-robust"]
+    )
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--seed", type=int, default=0, help="nothing is drawn: the search is deterministic")
     return parser.parse_args()

@@ -45,6 +45,16 @@ def test_a_hostile_file_is_refused_in_one_line(name):
     assert len(said) < 140
 
 
+@pytest.mark.parametrize("name", ["too many pixels", "pixel bomb", "a gif of 65535 pixels a side"])
+@pytest.mark.parametrize("most", [None, 12_000_000])
+def test_an_image_with_too_many_pixels_is_told_so(name, most, monkeypatch):
+    """Also where Pillow was told to refuse it first."""
+    if most:
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", most)
+    with pytest.raises(NotbugsError, match="too many pixels; the limit is 24 million"):
+        read_upload(HOSTILE[name], SIDE)
+
+
 def test_noise_is_refused_or_an_image():
     """Every tenth byte of a true file changed: decoders raise what they like, visitors see one kind of thing."""
     draw = random.Random(0)
@@ -175,5 +185,5 @@ def test_models_that_do_not_fit_are_refused():
 
 
 def test_the_text_of_an_image_is_read_as_untrustingly_as_a_file():
-    with pytest.raises(NotbugsError, match="damaged"):
+    with pytest.raises(NotbugsError, match="link is damaged"):
         read_text("a", SIDE)

@@ -269,7 +269,7 @@ def _gaussians(canvas: Canvas, images: "LabeledImages", common: Common) -> "Clas
     from notbugs.synthesis import fit_gaussians, load_gaussians
 
     shipped = zoo_seeds(canvas.model.removeprefix("zoo:")) if canvas.model.startswith("zoo:") else None
-    if shipped is not None and canvas.data == "sketches":
+    if shipped is not None and canvas.data.startswith("sketches"):
         return load_gaussians(shipped)
     return fit_gaussians(load_images(canvas.data, canvas.data_root, common))
 

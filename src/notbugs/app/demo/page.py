@@ -91,7 +91,7 @@ def _uploaded(side: int, shown: Callable[[Images], Any]) -> Callable[[bytes], An
         try:
             return shown(read_upload(content, side))
         except NotbugsError as error:
-            gradio.Warning(str(error), title="Not taken")
+            gradio.Warning(str(error))
             return gradio.skip()
 
     return upload
@@ -109,7 +109,7 @@ def _on_drawing(studio: Studio, parts: Parts) -> None:
             wish = _wish(studio, *values)
             yield from _drawn(studio, wish)
         except NotbugsError as error:
-            gradio.Warning(str(error), title="Nothing drawn")
+            gradio.Warning(str(error))
             yield _result(None, _said(str(error)))
 
     drawing = parts.go.click(draw, inputs, outputs, concurrency_limit=AT_ONCE, **QUIET)
@@ -137,7 +137,7 @@ def _on_links(studio: Studio, parts: Parts, page: gradio.Blocks) -> None:
         try:
             wish = Wish.from_query(studio, query)
         except NotbugsError as error:
-            gradio.Warning(str(error), title="Not all of the link was understood")
+            gradio.Warning(str(error))
             return [gradio.skip()] * len(restored)
         units = gradio.update(choices=unit_choices(studio, wish.model), value=wish.unit)
         return [

@@ -3,6 +3,8 @@
 import base64
 import binascii
 
+from PIL import Image
+
 from notbugs.data.decoding import choose_frame, decode_images
 from notbugs.errors import NotbugsError
 from notbugs.tensors import Images
@@ -35,19 +37,16 @@ def read_upload(content: bytes, side: int) -> Images:
     encoded = ("the file", content)
     try:
         height, width = choose_frame([encoded])
+        if height * width <= LARGEST_IMAGE:
+            return decode_images([encoded], count=1, frame=(side, side))
     except NotbugsError as error:
-        raise NotbugsError(
-            "This is not an image that can be read here. Choose a PNG, JPEG, WebP, BMP or GIF file."
-        ) from error
-    if height * width > LARGEST_IMAGE:
-        raise NotbugsError(
-            f"This image has {height * width / 1e6:.0f} million pixels; the limit is {LARGEST_IMAGE // 10**6} "
-            "million. Make it smaller."
-        )
-    try:
-        return decode_images([encoded], count=1, frame=(side, side))
-    except NotbugsError as error:
-        raise NotbugsError("This image is damaged: not all of it could be read. Choose another.") from error
+        if not isinstance(error.__cause__, (Image.DecompressionBombWarning, Image.DecompressionBombError)):
+            raise NotbugsError(
+                "This is no whole image of a kind that is read here. Choose a PNG, JPEG, WebP, BMP or GIF file."
+            ) from error
+    raise NotbugsError(
+        f"This image has too many pixels; the limit is {LARGEST_IMAGE // 10**6} million. Make it smaller."
+    )
 
 
 def read_text(text: str, side: int) -> Images:
