@@ -1,8 +1,8 @@
 """`python -m benchmarks.drawings --judge RUN`: robust against standard, on every measure of what they draw.
 
 The tasks of `notbugs draw` on CIFAR-10's test images, the same for both models, with the tasks' own paces and the
-true classes as goals. What is generated is judged by a third model (`--judge`): the published scores are the same formulas
-on an Inception network and cannot be compared with these. True test images are judged beside them.
+true classes as goals. What is generated is judged by a third model (`--judge`): the published scores are the same
+formulas on an Inception network and cannot be compared with these. True test images are judged beside them.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from torch import nn
 from benchmarks.environments import SCRATCH
 from benchmarks.run import setting, write
 from notbugs.attacks import embedding_of
+from notbugs.audits.alignment import class_means, perceptual_alignment
 from notbugs.audits.estimate import Estimate, bootstrapped, mean_of
 from notbugs.audits.fidelity import nearest_distance
 from notbugs.audits.realism import class_score, frechet_distance
@@ -82,6 +83,7 @@ def main() -> None:
         answers = torch.cat([model(part).argmax(1) for part in test.images.split(PART)])
     accuracy = float((answers == test.labels).float().mean())
     measures = {"true images": {"generation": judge.of(test.images[:count], test.labels[:count])}}
+    means = class_means(train)
     for name in MODELS:
         artist = Artist(
             model=zoo_model(name),
@@ -92,6 +94,9 @@ def main() -> None:
         with frozen(artist.model):
             measures[name] = {kind: told(task.draw(artist).measured) for kind, task in TASKS.items()}
             drawn = Generation(count=count).draw(artist).rows[1].images
+        first = test.first(count)
+        score = perceptual_alignment(artist.model, first.images, (first.labels + 1) % test.classes, means)
+        measures[name]["alignment"] = told({"cosine_to_the_next_classes_mean": mean_of(score)})
         measures[name]["generation"] = judge.of(drawn, torch.arange(count) % test.classes)
         print(json.dumps({name: measures[name]}, indent=1), flush=True)
     about = {"digest": model_digest(model), "clean_accuracy": accuracy}

@@ -178,7 +178,7 @@ def test_a_morph_stays_as_near_as_it_was_told(studio, image):
 
 def test_models_that_do_not_fit_are_refused():
     data = load("sketches").first(4)
-    with pytest.raises(NotbugsError, match="tells 7 classes apart, the images have 10"):
+    with pytest.raises(NotbugsError, match="tells 7 classes apart, sketches has 10"):
         open_studio({"robust": build("convnet-8-8-8-8", classes=7, seed=0)}, data)
     with pytest.raises(NotbugsError, match="is a function"):
         open_studio({"robust": lambda images: images.mean((2, 3))}, data)

@@ -175,3 +175,11 @@ def test_a_grid_shows_every_pixel(data):
     wanted = (data.images[0, :, 7, 5] * 255).round().int().tolist()
     assert [red, green, blue] == wanted
     assert shown.getpixel((154, 154)) == (255, 255, 255)  # no fourth picture
+
+
+@pytest.mark.parametrize("classes", [2, 7])
+def test_a_model_of_other_classes_is_refused_before_anything_is_written(classes, tmp_path, data):
+    subject = Subject(model=build("convnet-8-8-8-8", classes=classes, seed=0), named="small")
+    with pytest.raises(NotbugsError, match=f"small tells {classes} classes apart, digits has 10"):
+        draw_job(Job(root=tmp_path, seed=0), Inversion(pace=SHORT), subject, data)
+    assert not list(tmp_path.iterdir())

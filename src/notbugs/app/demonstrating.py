@@ -7,7 +7,18 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from notbugs.app.cli import app
-from notbugs.app.options import DEFAULT, Common, Data, DataRoot, device_of, load_images, say, settle
+from notbugs.app.options import (
+    DEFAULT,
+    SKETCHES,
+    Common,
+    Data,
+    DataRoot,
+    device_of,
+    load_images,
+    say,
+    settle,
+    sketched,
+)
 
 MOST_EXAMPLES = 200
 
@@ -19,10 +30,10 @@ def demo(
         str,
         Parameter(help="Who draws: zoo:NAME, a run directory, a .safetensors file, package.module:factory."),
     ] = "zoo:cifar10-robust",
-    beside: Annotated[str, Parameter(help="A model to compare with: by default one trained as usual.")] = (
-        "zoo:cifar10-standard"
-    ),
-    data: Data = "sketches",
+    beside: Annotated[
+        str, Parameter(help="A model to compare with, by default one trained as usual; '' for none.")
+    ] = ("zoo:cifar10-standard"),
+    data: Data = SKETCHES,
     data_root: DataRoot = None,
     host: Annotated[
         str, Parameter(help="Who may visit: 127.0.0.1 this machine alone, 0.0.0.0 all.")
@@ -47,7 +58,7 @@ def demo(
     torch.set_num_threads(
         1
     )  # visitors are drawn for side by side; one image gains nothing from a second thread
-    examples = load_images(data, data_root, common, split="test").part(MOST_EXAMPLES)
+    examples = load_images(sketched(data, model), data_root, common, split="test").part(MOST_EXAMPLES)
     named = {"robust": model, "standard": beside}
     models = {label: find_classifier(name, device=device_of(common)) for label, name in named.items() if name}
     with watching(quiet=common.quiet) as watch:

@@ -8,6 +8,7 @@ from cyclopts import App, Parameter
 from notbugs.app.cli import app
 from notbugs.app.options import (
     DEFAULT,
+    SKETCHES,
     Common,
     Data,
     DataRoot,
@@ -17,6 +18,7 @@ from notbugs.app.options import (
     load_images,
     settle,
     show,
+    sketched,
 )
 from notbugs.errors import NotbugsError, require_positive, unknown
 
@@ -42,7 +44,7 @@ class Canvas:
         str,
         Parameter(help="Who draws: zoo:NAME, a run directory, a .safetensors file, package.module:factory."),
     ] = "zoo:cifar10-robust"
-    data: Data = "sketches"
+    data: Data = SKETCHES
     data_root: DataRoot = None
     split: Split = "test"
     n: Annotated[int, Parameter(help="Images: the columns of the sheet.")] = 10
@@ -243,6 +245,7 @@ def _draw(name: str, canvas: Canvas, common: Common, **parameters: Any) -> None:
     settle(common)
     require_positive("n", canvas.n)
     model = find_classifier(canvas.model, device=device_of(common))
+    canvas = replace(canvas, data=sketched(canvas.data, canvas.model))
     images = load_images(canvas.data, canvas.data_root, common, split=canvas.split).part(canvas.n)
     if parameters.get("to") and parameters["to"] not in images.class_names:
         raise unknown("class", parameters["to"], images.class_names)
@@ -269,7 +272,7 @@ def _gaussians(canvas: Canvas, images: "LabeledImages", common: Common) -> "Clas
     from notbugs.synthesis import fit_gaussians, load_gaussians
 
     shipped = zoo_seeds(canvas.model.removeprefix("zoo:")) if canvas.model.startswith("zoo:") else None
-    if shipped is not None and canvas.data.startswith("sketches"):
+    if shipped is not None and canvas.data.startswith(SKETCHES):
         return load_gaussians(shipped)
     return fit_gaussians(load_images(canvas.data, canvas.data_root, common))
 

@@ -57,6 +57,7 @@ class Common:
 
 
 DEFAULT = Common()
+SKETCHES = "sketches"
 _STARTED = time.time()
 
 
@@ -95,6 +96,16 @@ def load_images(source: str, root: Path | None, common: Common, *, split: str = 
     from notbugs.data import load
 
     return load(source, split=split, root=root, seed=common.seed).to(device_of(common))
+
+
+def sketched(source: str, model: str) -> str:
+    """The source, or, where nobody has named one, sketches of the classes that a shipped model knows."""
+    from notbugs.models import zoo_card, zoo_names
+
+    name = model.removeprefix("zoo:")
+    if source != SKETCHES or not model.startswith("zoo:") or name not in zoo_names():
+        return source
+    return f"{SKETCHES}:{','.join(zoo_card(name).class_names)}"
 
 
 def job_of(common: Common, progress: "Progress") -> "Job":

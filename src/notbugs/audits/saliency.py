@@ -28,7 +28,7 @@ def input_gradient(model: Classifier, images: Images, labels: Labels, *, batch_s
     >>> input_gradient(lambda shown: shown.mean((2, 3)), images, torch.tensor([0, 1])).shape
     torch.Size([2, 4, 4])
     """
-    return _flattened(_gradients(model, images, labels, batch_size))
+    return _flattened(margin_gradients(model, images, labels, batch_size))
 
 
 def smooth_gradient(
@@ -49,7 +49,7 @@ def smooth_gradient(
     total = torch.zeros_like(images)
     for _ in range(samples):
         noise = torch.empty(images.shape).normal_(generator=generator).to(images)
-        total += _gradients(model, images + spread * noise, labels, batch_size)
+        total += margin_gradients(model, images + spread * noise, labels, batch_size)
     return _flattened(total / samples)
 
 
@@ -76,7 +76,7 @@ def integrated_gradients(
     total = torch.zeros_like(images)
     for step in range(steps):
         share = (step + 0.5) / steps
-        total += _gradients(model, baseline + share * (images - baseline), labels, batch_size)
+        total += margin_gradients(model, baseline + share * (images - baseline), labels, batch_size)
     return (images - baseline) * total / steps
 
 
@@ -119,8 +119,8 @@ def planted_masks(data: LabeledImages) -> dict[str, Masks]:
     return {name: mask.to(data.images.device) for name, mask in masks.items()}
 
 
-def _gradients(model: Classifier, images: Images, labels: Labels, batch_size: int) -> Images:
-    """Of the label's lead over the best other class."""
+def margin_gradients(model: Classifier, images: Images, labels: Labels, batch_size: int) -> Images:
+    """The gradient of the label's lead over the best other class, for each value of each image."""
     parts = []
     with frozen(model), torch.enable_grad():
         for part, own in zip(images.split(batch_size), labels.split(batch_size), strict=True):
@@ -142,6 +142,7 @@ __all__ = [
     "energy_inside",
     "input_gradient",
     "integrated_gradients",
+    "margin_gradients",
     "planted_masks",
     "pointing_game",
     "smooth_gradient",

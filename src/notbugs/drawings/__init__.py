@@ -5,7 +5,7 @@ from notbugs.drawings.explanations import Counterfactual, Saliency
 from notbugs.drawings.features import Manipulation, Painting, Visualization
 from notbugs.drawings.missing import Inpainting, SuperResolution
 from notbugs.drawings.representations import CollisionTask, Interpolation, Inversion
-from notbugs.drawings.task import Artist, Row, Sheet, Task
+from notbugs.drawings.task import Artist, Row, Sheet, Task, require_fitting
 
 TASKS: dict[str, type[Task]] = {
     task.name: task
@@ -35,4 +35,5 @@ __all__ = [
     "Task",
     "Translation",
     "Visualization",
+    "require_fitting",
 ]

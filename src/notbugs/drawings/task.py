@@ -11,10 +11,11 @@ from torch import nn
 from notbugs.audits.estimate import Estimate
 from notbugs.data.labeled import LabeledImages
 from notbugs.errors import NotbugsError
+from notbugs.models import frozen
 from notbugs.progress import Progress, silent
 from notbugs.seeds import generator
 from notbugs.synthesis import Ascent, ClassGaussians, Drawing
-from notbugs.tensors import Images, Labels
+from notbugs.tensors import Classifier, Images, Labels
 
 
 @final
@@ -106,4 +107,18 @@ def require_columns(images: Sized, count: int, what: str) -> None:
         raise NotbugsError(f"{what} needs {count} images, got {len(images)}")
 
 
-__all__ = ["Artist", "Row", "Sheet", "Task", "require_columns"]
+def require_fitting(model: Classifier, data: LabeledImages, named: str) -> nn.Module:
+    """The model, if it is a Module that tells the images' classes apart. Raises NotbugsError otherwise."""
+    if not isinstance(model, nn.Module):
+        raise NotbugsError(f"{named} is a function; a drawing needs a torch.nn.Module")
+    with frozen(model), torch.no_grad():
+        classes = model(data.images[:1]).shape[1]
+    if classes != data.classes:
+        raise NotbugsError(
+            f"{named} tells {classes} classes apart, {data.origin.name} has {data.classes}: give --data with its "
+            "classes"
+        )
+    return model
+
+
+__all__ = ["Artist", "Row", "Sheet", "Task", "require_columns", "require_fitting"]

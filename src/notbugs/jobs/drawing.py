@@ -7,13 +7,11 @@ from typing import Any
 import safetensors.torch
 import torch
 from PIL import Image
-from torch import nn
 
 from notbugs.data.eight_bit import eight_bit
 from notbugs.data.labeled import LabeledImages
 from notbugs.description import describe
-from notbugs.drawings import Artist, Sheet, Task
-from notbugs.errors import NotbugsError
+from notbugs.drawings import Artist, Sheet, Task, require_fitting
 from notbugs.files import write_atomically
 from notbugs.jobs.job import Job
 from notbugs.jobs.subject import Subject
@@ -38,10 +36,9 @@ def draw_job(
 ) -> Run:
     """A sheet in a run directory; returns at once if it is there.
 
-    Raises NotbugsError for a model that is no Module, and what the task raises.
+    Raises NotbugsError for a model that is no Module or of other classes, and what the task raises.
     """
-    if not isinstance(subject.model, nn.Module):
-        raise NotbugsError(f"{subject.named} is a function; a drawing needs a torch.nn.Module")
+    model = require_fitting(subject.model, data, subject.named)
     described: dict[str, Any] = {
         "command": "draw",
         "task": task.name,
@@ -58,9 +55,9 @@ def draw_job(
         return run
     clock = run.clock()
     artist = Artist(
-        model=subject.model, data=data, seed=job.seed, gaussians=gaussians, frames=frames, progress=job.progress
+        model=model, data=data, seed=job.seed, gaussians=gaussians, frames=frames, progress=job.progress
     )  # fmt: skip
-    with frozen(subject.model):
+    with frozen(model):
         sheet = task.draw(artist)
     write_sheet(run, sheet)
     run.finish(

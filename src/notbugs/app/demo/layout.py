@@ -115,7 +115,7 @@ def _image_parts(studio: Studio, first: Wish) -> dict[str, Any]:
     blank = (Image.new("RGB", (64, 64), "white"), "blank")
     return {
         "editor": gradio.ImageEditor(
-            on_canvas(first.image), label="Your image: draw on it", sources=(), type="numpy", format="png",
+            on_canvas(first.image), label="Your image", sources=(), type="numpy", format="png",
             canvas_size=(SIDE, SIDE), fixed_canvas=True, transforms=(), layers=False, height=SIDE + 76, buttons=[],
             brush=gradio.Brush(default_size=28, colors=list(COLOURS), default_color=COLOURS[0]), elem_id="image",
         ),

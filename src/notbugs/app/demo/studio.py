@@ -8,14 +8,13 @@ import torch
 from torch import nn
 
 from notbugs.data.labeled import LabeledImages
-from notbugs.drawings import Artist, Visualization
-from notbugs.errors import NotbugsError
+from notbugs.drawings import Artist, Visualization, require_fitting
 from notbugs.progress import Progress, silent
 from notbugs.synthesis import FeatureTable, feature_table
 from notbugs.synthesis.visualization import VISUALIZATION
 from notbugs.tensors import Classifier, Images
 
-EXAMPLES, FEATURES, DRAW_STEPS = 12, 12, 60
+EXAMPLES, FEATURES, DRAW_STEPS = 10, 12, 60
 
 
 @final
@@ -70,20 +69,9 @@ def open_studio(
 
     Raises NotbugsError for a model without features, and for one of other classes than the images'.
     """
-    still: dict[str, nn.Module] = {}
-    for name, model in models.items():
-        if not isinstance(model, nn.Module):
-            raise NotbugsError(
-                f"the {name} model is a function; the page needs its features: give a torch.nn.Module"
-            )
-        still[name] = model.eval().requires_grad_(False)
-        with torch.no_grad():
-            answers = still[name](data.images[:1]).shape[1]
-        if answers != data.classes:
-            raise NotbugsError(
-                f"the {name} model tells {answers} classes apart, the images have {data.classes}; give --data with "
-                "the model's classes, or another model"
-            )
+    still = {name: require_fitting(model, data, f"the {name} model") for name, model in models.items()}
+    for model in still.values():
+        model.eval().requires_grad_(False)
     features = {}
     for number, (name, model) in enumerate(still.items()):
         table = feature_table(model, data)
