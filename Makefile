@@ -16,16 +16,16 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet -c constraints.txt -e .
 	@touch $@
 
-$(VENV)/.installed-$(VENV)/.installed-page: $(VENV)/.installed
+$(VENV)/.installed-page: $(VENV)/.installed
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[page]'
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[test]'
 	@touch $@
 
 demo: $(VENV)/.installed-page
 	$(BIN)/notbugs demo
-
-test: $(VENV)/.installed
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[test]'
-	@touch $@
 
 study: $(VENV)/.installed
 	$(BIN)/notbugs study --out $(OUT)

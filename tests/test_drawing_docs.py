@@ -1,0 +1,65 @@
+"""The tables of docs/drawing.md hold the committed numbers."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from notbugs.models import zoo_card, zoo_names
+
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "docs" / "drawing.md").read_text(encoding="utf-8")
+ROWS = {
+    "inversion, root mean square error": ("inversion", "rms_error", 1),
+    "inversion over frequencies": ("inversion over frequencies", "rms_error", 1),
+    "super-resolution 2x, PSNR": ("super-resolution x2", "psnr", 1),
+    "super-resolution 2x, SSIM": ("super-resolution x2", "ssim", 1),
+    "super-resolution 4x, PSNR": ("super-resolution x4", "psnr", 1),
+    "super-resolution 4x, SSIM": ("super-resolution x4", "ssim", 1),
+    "super-resolution 7x, PSNR": ("super-resolution x7", "psnr", 1),
+    "super-resolution 7x, SSIM": ("super-resolution x7", "ssim", 1),
+    "in-painting, error inside the hole": ("in-painting", "error_inside", 1),
+    "perceptual alignment": ("alignment", "cosine_to_the_next_classes_mean", 1),
+    "generation, class score": ("generation", "class_score", 1),
+    "generation, Fréchet distance": ("generation", "frechet_distance", 1),
+    "generation, seen as its class": ("generation", "right_class", 100),
+    "generation, nearest training image": ("generation", "nearest_training_image", 1),
+}
+
+
+def numbers(text):
+    return [float(found) for found in re.findall(r"-?\d+\.?\d*", text)]
+
+
+def cells_of(start):
+    lines = [line for line in PAGE.splitlines() if line.startswith(f"| {start}")]
+    assert len(lines) == 1, start
+    return lines[0].strip("| ").split(" | ")
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_the_table_holds_the_committed_numbers(row):
+    kind, measure, scale = ROWS[row]
+    measures = json.loads((ROOT / "results" / "drawings.json").read_text())["measures"]
+    for cell, model in zip(cells_of(row)[2:4], ("cifar10-robust", "cifar10-standard"), strict=True):
+        found = measures[model][kind][measure]
+        wanted = [scale * number for number in (found["value"], *found["interval"])]
+        shown = numbers(cell)
+        digits = len(cell.split(" ")[0].partition(".")[2])
+        assert shown == [round(number, digits) for number in wanted], (row, model)
+
+
+@pytest.mark.parametrize("name", zoo_names())
+def test_the_models_are_what_their_cards_say(name):
+    card, cells = zoo_card(name), cells_of(f"`zoo:{name}`")
+    for cell, wanted in zip(cells[1:], (card.clean_accuracy, card.robust_accuracy), strict=True):
+        assert numbers(cell) == [round(100 * number, 1) for number in wanted]
+
+
+def test_the_collisions_are_the_committed_ones():
+    result = json.loads((ROOT / "results" / "collisions.json").read_text())
+    for name in ("cifar10-standard", "cifar10-robust"):
+        (found,) = result["models"][name]
+        mean, (low, high) = found["reduction"]["mean"], found["reduction"]["interval"]
+        assert f"`zoo:{name}` {100 * mean:.1f} % [{100 * low:.1f}, {100 * high:.1f}]" in PAGE
