@@ -3,7 +3,7 @@
 import os
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.resources import files
 from typing import Any, final
 
@@ -43,7 +43,10 @@ class OwnOnly:
                 message["headers"] = [*message["headers"], (b"content-security-policy", POLICY.encode())]
             await send(message)
 
-        await self._app(scope, receive, send_with_policy)
+        from starlette.requests import ClientDisconnect
+
+        with suppress(ClientDisconnect):  # who leaves while a file is on its way is no error
+            await self._app(scope, receive, send_with_policy)
 
 
 @contextmanager
