@@ -208,7 +208,11 @@ def without_paths(words: Sequence[str]) -> list[str]:
     for option, stand_in in stand_ins.items():
         if option in told:
             told[told.index(option) + 1] = stand_in
-    return told
+    before = ["", *told]
+    return [
+        option.lstrip("-").upper() if Path(word).is_absolute() else word
+        for option, word in zip(before, told, strict=False)
+    ]
 
 
 def write(path: Path, result: dict[str, Any]) -> None:

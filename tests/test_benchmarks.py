@@ -82,3 +82,24 @@ def test_training_takes_turns_and_changes_the_weights(part, model, images):
         trainers.TRAINERS[contender](model, images, labels, course, lambda turns=turns: turns.append(1))
         assert turns
         assert not torch.equal(model.head.weight, start)
+
+
+def test_a_command_that_is_told_names_no_place_of_one_machine(part):
+    words = [
+        "--data-root",
+        "/data/cifar10",
+        "--judge",
+        "/home/me/judge.safetensors",
+        "--n",
+        "100",
+        "--out",
+        "x.json",
+    ]
+    told = part("run").without_paths(words)
+    assert told == ["--data-root", "DATA", "--judge", "JUDGE", "--n", "100", "--out", "OUT.json"]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "results").glob("*.json")), ids=lambda path: path.name)
+def test_a_committed_result_names_no_place_of_one_machine(path):
+    words = path.read_text(encoding="utf-8").replace('"', " ").replace("=", " ").split()
+    assert not [word for word in words if word.startswith("/") and word.count("/") > 1]
