@@ -1,13 +1,14 @@
-"""`python -m benchmarks.drawings --judge RUN`: robust against standard, on every measure of what they draw.
+"""`python -m benchmarks.drawings --judge NAME=RUN`: robust against standard, on every measure of what they draw.
 
 The tasks of `notbugs draw` on CIFAR-10's test images, the same for both models, with the tasks' own paces and the
-true classes as goals. What is generated is judged by a third model (`--judge`): the published scores are the same
-formulas on an Inception network and cannot be compared with these. True test images are judged beside them.
+true classes as goals; what both measure on the same images is also compared image by image. What is generated is
+judged by other models (`--judge`): the published scores are the same formulas on an Inception network and cannot be
+compared with these. True test images are judged beside them.
 """
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -48,27 +49,26 @@ SEEDS = zoo_seeds(MODELS[0])
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Judge:
-    """A third model: how sure and varied it finds images, how like true ones. `train`: what might be memorised."""
+    """A model that drew nothing: how sure and varied it finds images, how like true ones (`reference`)."""
 
+    name: str
     model: nn.Module
     reference: torch.Tensor
-    train: torch.Tensor
     seed: int
 
     def of(self, images: torch.Tensor, labels: torch.Tensor) -> dict[str, object]:
-        n, draw = len(images), generator(self.seed, "drawings", "bootstrap")
+        n, draw = len(images), generator(self.seed, "drawings", "bootstrap", self.name)
         with frozen(self.model), torch.no_grad():
             sure = torch.cat([self.model(part).softmax(1) for part in images.split(PART)])
-        features, nearest = seen_by(self.model, images), nearest_distance(images, self.train)
+        features = seen_by(self.model, images)
         found = {
             "class_score": bootstrapped(lambda rows: class_score(sure[rows]), n, generator=draw, draws=DRAWS),
             "frechet_distance": bootstrapped(
                 lambda rows: frechet_distance(features[rows], self.reference), n, generator=draw, draws=DRAWS
             ),
             "right_class": mean_of((sure.argmax(1) == labels).double()),
-            "nearest_training_image": mean_of(nearest),
         }
-        return {**told(found), "nearest_of_all": float(nearest.min())}
+        return told(found)
 
 
 def main() -> None:
@@ -76,14 +76,18 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     test = load("cifar10", split="test", root=options.data_root)
     train = load("cifar10", split="train", root=options.data_root)
-    model, count = find_classifier(options.judge), options.generated
-    reference = seen_by(model, test.images[count:])
-    judge = Judge(model=model, reference=reference, train=train.images, seed=options.seed)
-    with frozen(model), torch.no_grad():
-        answers = torch.cat([model(part).argmax(1) for part in test.images.split(PART)])
-    accuracy = float((answers == test.labels).float().mean())
-    measures = {"true images": {"generation": judge.of(test.images[:count], test.labels[:count])}}
-    means = class_means(train)
+    count = options.generated
+    judges, about = [], {}
+    for name, run in options.judge.items():
+        model = find_classifier(run)
+        with frozen(model), torch.no_grad():
+            right = torch.cat([model(part).argmax(1) for part in test.images.split(PART)]) == test.labels
+        about[name] = {"digest": model_digest(model), "clean_accuracy": float(right.float().mean())}
+        reference = seen_by(model, test.images[count:])
+        judges.append(Judge(name=name, model=model, reference=reference, seed=options.seed))
+    first, means = test.first(count), class_means(train)
+    measures = {"true images": generated(first.images, first.labels, judges, train.images)}
+    of_images: list[dict[str, Mapping[str, torch.Tensor]]] = []
     for name in MODELS:
         artist = Artist(
             model=zoo_model(name),
@@ -91,17 +95,37 @@ def main() -> None:
             seed=options.seed,
             gaussians=load_gaussians(SEEDS),
         )
+        aligned = perceptual_alignment(artist.model, first.images, (first.labels + 1) % test.classes, means)
         with frozen(artist.model):
-            measures[name] = {kind: told(task.draw(artist).measured) for kind, task in TASKS.items()}
             drawn = Generation(count=count).draw(artist).rows[1].images
-        first = test.first(count)
-        score = perceptual_alignment(artist.model, first.images, (first.labels + 1) % test.classes, means)
-        measures[name]["alignment"] = told({"cosine_to_the_next_classes_mean": mean_of(score)})
-        measures[name]["generation"] = judge.of(drawn, torch.arange(count) % test.classes)
+            of_images.append({kind: task.draw(artist).measured for kind, task in TASKS.items()})
+        of_images[-1]["alignment"] = {"cosine_to_the_next_classes_mean": aligned}
+        measures[name] = {
+            **{kind: told(means_of(found)) for kind, found in of_images[-1].items()},
+            **generated(drawn, torch.arange(count) % test.classes, judges, train.images),
+        }
         print(json.dumps({name: measures[name]}, indent=1), flush=True)
-    about = {"digest": model_digest(model), "clean_accuracy": accuracy}
-    result = {"n": options.n, "generated": count, "judge": about, "measures": measures}
+    robust, standard = of_images
+    measures["robust - standard"] = {
+        kind: told(means_of({key: values - standard[kind][key] for key, values in found.items()}))
+        for kind, found in robust.items()
+    }
+    result = {"n": options.n, "generated": count, "judges": about, "measures": measures}
     write(options.out, {**setting("drawings", options), **result})
+
+
+def generated(
+    images: torch.Tensor, labels: torch.Tensor, judges: Sequence[Judge], train: torch.Tensor
+) -> dict[str, object]:
+    """What every judge says, and how far the nearest image of `train` is: 0 for what is memorised."""
+    nearest = nearest_distance(images, train)
+    return {
+        **{f"generation, {judge.name} judge": judge.of(images, labels) for judge in judges},
+        "generation": {
+            **told({"nearest_training_image": mean_of(nearest)}),
+            "nearest_of_all": float(nearest.min()),
+        },
+    }
 
 
 @torch.no_grad()
@@ -111,16 +135,33 @@ def seen_by(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
         return torch.cat([embedding_of(model)(part) for part in images.split(PART)])
 
 
+def means_of(measured: Mapping[str, torch.Tensor]) -> dict[str, Estimate]:
+    return {name: mean_of(values) for name, values in measured.items()}
+
+
 def told(measured: Mapping[str, Estimate]) -> dict[str, object]:
     return {
         name: {"value": one.value, "interval": one.interval, "n": one.n} for name, one in measured.items()
     }
 
 
+def named_run(text: str) -> tuple[str, str]:
+    """The two sides of NAME=RUN. Raises ValueError for other texts."""
+    name, _, run = text.partition("=")
+    if not name or not run:
+        raise ValueError(text)
+    return name, run
+
+
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.drawings", description=__doc__)
     parser.add_argument(
-        "--judge", required=True, help="a .safetensors file or a run that is neither of the models"
+        "--judge",
+        required=True,
+        nargs="+",
+        type=named_run,
+        metavar="NAME=RUN",
+        help="runs or .safetensors files of models that draw nothing here",
     )
     parser.add_argument("--out", type=Path, default=SCRATCH / "drawings.json")
     parser.add_argument("--data-root", help="directory with CIFAR-10 in Parquet; without it the hub is asked")
@@ -128,7 +169,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--generated", type=int, default=500)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--seed", type=int, default=0)
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.judge = dict(options.judge)
+    return options
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import argparse
 import json
 import platform
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -25,6 +26,8 @@ from notbugs.models import load_model
 from notbugs.threats import L2
 
 EPS = 0.5
+
+NAMED_PATH = re.compile(r"(\w+)=/.*")
 
 
 def main() -> None:
@@ -210,7 +213,7 @@ def without_paths(words: Sequence[str]) -> list[str]:
             told[told.index(option) + 1] = stand_in
     before = ["", *told]
     return [
-        option.lstrip("-").upper() if Path(word).is_absolute() else word
+        option.lstrip("-").upper() if Path(word).is_absolute() else NAMED_PATH.sub(r"\1=PATH", word)
         for option, word in zip(before, told, strict=False)
     ]
 

@@ -18,6 +18,7 @@ from notbugs.synthesis import (
     OverFrequencies,
     Pace,
     feature_table,
+    filled,
     fit_gaussians,
     generate,
     inpaint,
@@ -29,7 +30,6 @@ from notbugs.synthesis import (
     super_resolve,
     turn,
     visualize,
-    with_holes,
 )
 from notbugs.threats import L2
 
@@ -223,12 +223,24 @@ def test_a_hole_is_filled_and_nothing_else_touched(model, images, marks):
     drawn = inpaint(model, images, marks, pace=pace(eps=1.0, steps=20, halvings=0)).draw()
     outside = ~marks.expand(4, -1, -1)[:, None].expand_as(images)
     assert torch.equal(drawn.images[outside], images[outside])
-    start = with_holes(images, marks)
+    start = filled(images, marks)
     assert torch.equal(drawn.start, start)
-    assert torch.equal(
-        with_holes(images + 0.3 * marks[:, None], marks), start
-    )  # what was there is not looked at
+    assert torch.equal(filled(images + 0.3 * marks[:, None], marks), start)  # what was there is not looked at
     assert bool((drawn.after > drawn.before).all())
+
+
+def test_a_filling_goes_on_as_its_surroundings():
+    down = torch.linspace(0, 1, 32).view(1, 1, -1, 1).expand(2, 3, -1, 32)
+    holes = torch.zeros(2, 32, 32, dtype=torch.bool)
+    holes[0, 10:20, 8:18] = True
+    holes[1, :7, 20:] = True
+    shown = filled(torch.where(holes[:, None], 7.0, down), holes)
+    outside = ~holes[:, None].expand_as(down)
+    assert torch.equal(shown[outside], down[outside])
+    assert (shown - down).abs()[0].max() < 0.06  # a slope, to a sixteenth; the mean colour is 0.35 away
+    assert (shown - down).abs()[1].max() < 0.25  # at the edge there is nothing to go by on one side
+    grey = filled(down, torch.ones_like(holes))
+    assert torch.equal(grey, torch.full_like(down, 0.5))
 
 
 def test_sharpening_begins_with_the_enlarged_image(model, images):

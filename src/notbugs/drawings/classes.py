@@ -5,7 +5,6 @@ from typing import ClassVar, final
 
 import torch
 
-from notbugs.audits.estimate import mean_of
 from notbugs.drawings.task import Artist, Row, Sheet, Task
 from notbugs.errors import NotbugsError
 from notbugs.synthesis import Pace, generate, morph
@@ -43,7 +42,7 @@ class Generation(Task):
                 Row(title="Drawn", images=drawn.images, captions=artist.named(labels)),
             ),
             path=drawn.path,
-            measured={"log_probability": mean_of(drawn.after)},
+            measured={"log_probability": drawn.after},
         )
 
 
@@ -92,9 +91,9 @@ def _morphed(to: str, pace: Pace, artist: Artist, what: str, *, own: bool = Fals
         ),
         path=drawn.path,
         measured={
-            "log_probability_at_start": mean_of(drawn.before),
-            "log_probability": mean_of(drawn.after),
-            "distance": mean_of(drawn.sizes),
+            "log_probability_at_start": drawn.before,
+            "log_probability": drawn.after,
+            "distance": drawn.sizes,
         },
     )
 

@@ -6,7 +6,6 @@ from typing import ClassVar, final
 import torch
 
 from notbugs.audits.counterfactual import counterfactuals
-from notbugs.audits.estimate import mean_of
 from notbugs.audits.saliency import input_gradient, integrated_gradients, smooth_gradient
 from notbugs.drawings.task import Artist, Row, Sheet, Task
 from notbugs.errors import NotbugsError
@@ -52,8 +51,8 @@ class Counterfactual(Task):
             ),
             path=tuple(images + share * change for share in torch.linspace(0, 1, max(2, artist.frames + 1))),
             measured={
-                "distance": mean_of(found.sizes[found.found]),
-                "found": mean_of(found.found.double()),
+                "distance": found.sizes[found.found],
+                "found": found.found.double(),
             },
         )
 

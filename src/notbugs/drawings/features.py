@@ -6,7 +6,6 @@ from typing import ClassVar, Literal, final
 import torch
 
 from notbugs.attacks import embedding_of
-from notbugs.audits.estimate import mean_of
 from notbugs.drawings.task import Artist, Row, Sheet, Task
 from notbugs.errors import NotbugsError
 from notbugs.synthesis import FeatureTable, Pace, feature_table, paint, turn, visualize
@@ -59,7 +58,7 @@ class Visualization(Task):
                 *ranks,
             ),
             path=drawn.path,
-            measured={"feature_at_start": mean_of(drawn.before), "feature": mean_of(drawn.after)},
+            measured={"feature_at_start": drawn.before, "feature": drawn.after},
         )
 
     def _start(self, artist: Artist, units: torch.Tensor) -> Images:
@@ -115,7 +114,7 @@ class Manipulation(Task):
                 *turned,
             ),
             path=(images, *parts),
-            measured={"missed_by": mean_of(-drawn.after), "distance": mean_of(drawn.sizes)},
+            measured={"missed_by": -drawn.after, "distance": drawn.sizes},
         )
 
 
@@ -146,7 +145,7 @@ class Painting(Task):
                 Row(title="Painted", images=drawn.images, note=f"feature {unit.item()} on {region}"),
             ),
             path=drawn.path,
-            measured={"feature_at_start": mean_of(drawn.before), "feature": mean_of(drawn.after)},
+            measured={"feature_at_start": drawn.before, "feature": drawn.after},
         )
 
 

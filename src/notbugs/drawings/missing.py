@@ -6,7 +6,6 @@ from typing import ClassVar, final
 import torch
 from torch.nn import functional
 
-from notbugs.audits.estimate import mean_of
 from notbugs.audits.fidelity import error_inside, psnr, ssim
 from notbugs.drawings.task import Artist, Row, Sheet, Task
 from notbugs.errors import NotbugsError
@@ -18,7 +17,7 @@ from notbugs.threats.families import Region
 @final
 @dataclass(frozen=True, kw_only=True)
 class Inpainting(Task):
-    """Holes filled by what raises the class score; what is around stays to the bit.
+    """Holes filled from around and by what raises the class score; what is around stays to the bit.
 
     `hole`: by default a square of a third of the side, at a place of its own in each image.
     """
@@ -36,13 +35,13 @@ class Inpainting(Task):
         return Sheet(
             rows=(
                 Row(title="Image", images=images, captions=artist.captions),
-                Row(title="Hole", images=drawn.start, note="filled with the mean colour of the rest"),
+                Row(title="Hole", images=drawn.start, note="filled smoothly from around"),
                 Row(title="Drawn", images=drawn.images, captions=artist.answers(drawn.images)),
             ),
             path=drawn.path,
             measured={
-                "error_inside_at_start": mean_of(error_inside(drawn.start, images, holes)),
-                "error_inside": mean_of(error_inside(drawn.images, images, holes)),
+                "error_inside_at_start": error_inside(drawn.start, images, holes),
+                "error_inside": error_inside(drawn.images, images, holes),
             },
         )
 
@@ -95,10 +94,10 @@ class SuperResolution(Task):
             ),
             path=drawn.path,
             measured={
-                "psnr_bicubic": mean_of(psnr(drawn.start, images)),
-                "psnr": mean_of(psnr(drawn.images, images)),
-                "ssim_bicubic": mean_of(ssim(drawn.start, images)),
-                "ssim": mean_of(ssim(drawn.images, images)),
+                "psnr_bicubic": psnr(drawn.start, images),
+                "psnr": psnr(drawn.images, images),
+                "ssim_bicubic": ssim(drawn.start, images),
+                "ssim": ssim(drawn.images, images),
             },
         )
 

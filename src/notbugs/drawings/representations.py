@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 from notbugs.attacks import feature_collision
-from notbugs.audits.estimate import mean_of
 from notbugs.audits.fidelity import rms_error
 from notbugs.drawings.task import Artist, Row, Sheet, Task, require_columns
 from notbugs.synthesis import Pace, interpolate, invert
@@ -40,9 +39,9 @@ class Inversion(Task):
             ),
             path=drawn.path,
             measured={
-                "rms_error": mean_of(rms_error(drawn.images, images)),
-                "residual_at_start": mean_of(-drawn.before),
-                "residual": mean_of(-drawn.after),
+                "rms_error": rms_error(drawn.images, images),
+                "residual_at_start": -drawn.before,
+                "residual": -drawn.after,
             },
         )
 
@@ -75,7 +74,7 @@ class Interpolation(Task):
                 for pair in range(pairs)
             ),
             path=tuple(rows.transpose(0, 1).unbind()),
-            measured={"residual": mean_of(-drawn.after)},
+            measured={"residual": -drawn.after},
         )
 
 
@@ -113,7 +112,7 @@ class CollisionTask(Task):
                 Row(title="Change, ×10", images=(0.5 + 10 * change).clamp(0, 1)),
             ),
             path=(start, found.images),
-            measured={"reduction": mean_of(1 - found.after / found.before)},
+            measured={"reduction": 1 - found.after / found.before},
         )
 
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import ClassVar, final
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
-from notbugs.audits.estimate import Estimate
+from notbugs.audits.estimate import Estimate, mean_of
 from notbugs.data.labeled import LabeledImages
 from notbugs.errors import NotbugsError
 from notbugs.models import frozen
@@ -32,11 +33,16 @@ class Row:
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Sheet:
-    """What a task drew: rows of pictures, the way to the last of them (`path`), and what was measured."""
+    """What a task drew: rows of pictures, the way to the last of them (`path`), what was measured of each image."""
 
     rows: tuple[Row, ...]
     path: tuple[Images, ...] = ()
-    measured: Mapping[str, Estimate] = field(default_factory=dict)
+    measured: Mapping[str, Float[Tensor, " _"]] = field(default_factory=dict)
+
+    @property
+    def estimates(self) -> dict[str, Estimate]:
+        """The means of what was measured."""
+        return {name: mean_of(values) for name, values in self.measured.items()}
 
 
 @final

@@ -60,6 +60,7 @@ def draw_job(
     with frozen(model):
         sheet = task.draw(artist)
     write_sheet(run, sheet)
+    estimates = sheet.estimates
     run.finish(
         {
             "command": "draw",
@@ -67,9 +68,9 @@ def draw_job(
             "rows": [
                 {"title": row.title, "note": row.note, "captions": list(row.captions)} for row in sheet.rows
             ],
-            "metrics": {name: found.value for name, found in sheet.measured.items()},
-            "intervals": {name: found.interval for name, found in sheet.measured.items()},
-            "counts": {name: found.n for name, found in sheet.measured.items()},
+            "metrics": {name: found.value for name, found in estimates.items()},
+            "intervals": {name: found.interval for name, found in estimates.items()},
+            "counts": {name: found.n for name, found in estimates.items()},
             "flags": [],
             "class_names": list(data.class_names),
             "seconds": clock.seconds,

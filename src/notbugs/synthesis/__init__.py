@@ -5,7 +5,7 @@ from notbugs.synthesis.gaussians import ClassGaussians, fit_gaussians, load_gaus
 from notbugs.synthesis.goals import FeatureDial, FeatureHeight
 from notbugs.synthesis.inversion import interpolate, invert
 from notbugs.synthesis.marked import Marked
-from notbugs.synthesis.mending import inpaint, shrunk, super_resolve, with_holes
+from notbugs.synthesis.mending import filled, inpaint, shrunk, super_resolve
 from notbugs.synthesis.morphing import generate, morph
 from notbugs.synthesis.pace import Pace
 from notbugs.synthesis.parametrization import OverFrequencies
@@ -18,6 +18,7 @@ __all__ = [
     "Pace",
     # classes
     "ClassGaussians",
+    "filled",
     "fit_gaussians",
     "load_gaussians",
     "save_gaussians",
@@ -36,7 +37,6 @@ __all__ = [
     "inpaint",
     "shrunk",
     "super_resolve",
-    "with_holes",
     # parts
     "FeatureDial",
     "FeatureHeight",

@@ -19,7 +19,7 @@ from notbugs.synthesis.visualization import MANIPULATION, PAINTING
 from notbugs.tensors import Images
 
 FRAMES, WALK = 20, 8
-FILLING = replace(INPAINTING, steps=144, step_size=0.5)
+FILLING = replace(INPAINTING, eps=10, step_size=0.5)
 WALKING = Pace(eps=1000, steps=100, step_size=1.0, halvings=4, side=32)
 """The published paces in fewer, longer steps: somebody waits."""
 
