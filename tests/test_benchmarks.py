@@ -97,7 +97,17 @@ def test_a_command_that_is_told_names_no_place_of_one_machine(part):
         "x.json",
     ]
     told = part("run").without_paths(words)
-    assert told == ["--data-root", "DATA", "--judge", "JUDGE", "other=PATH", "--n", "100", "--out", "OUT.json"]
+    assert told == [
+        "--data-root",
+        "DATA",
+        "--judge",
+        "JUDGE",
+        "other=PATH",
+        "--n",
+        "100",
+        "--out",
+        "OUT.json",
+    ]
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "results").glob("*.json")), ids=lambda path: path.name)

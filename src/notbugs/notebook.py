@@ -1,13 +1,12 @@
 """How values show themselves in a notebook: plain HTML with images inside, nothing to load."""
 
 import base64
-import io
 from html import escape
 from typing import TYPE_CHECKING
 
 import torch
-from PIL import Image
 
+from notbugs.data.eight_bit import eight_bit, png
 from notbugs.tensors import Images
 
 if TYPE_CHECKING:
@@ -20,14 +19,14 @@ SHOWN = 16
 
 def png_uri(image: torch.Tensor) -> str:
     """One image (CHW, in [0, 1]; clipped if not) as a data URI. More than three channels: the first three."""
-    values = image.detach().cpu().float().clamp(0, 1).mul(255).round().to(torch.uint8)
-    channels = values if len(values) >= 3 else values[:1]
-    pixels = channels[:3].permute(1, 2, 0).numpy()
-    stream = io.BytesIO()
-    Image.fromarray(pixels if pixels.shape[2] == 3 else pixels[:, :, 0]).save(
-        stream, format="PNG", optimize=True
-    )
-    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
+    values = image.detach().cpu().float()
+    channels = values[:3] if len(values) >= 3 else values[:1]
+    return data_uri(png(eight_bit(channels[None])[0], optimize=True), "image/png")
+
+
+def data_uri(content: bytes, kind: str) -> str:
+    """A file as an address that holds it, of a media type such as image/webp."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def images_html(data: "LabeledImages") -> str:
@@ -88,4 +87,4 @@ def _proportion(value: "Proportion") -> str:
     return "".join(f'<td style="text-align:right">{text}</td>' for text in texts)
 
 
-__all__ = ["audit_html", "images_html", "png_uri"]
+__all__ = ["audit_html", "data_uri", "images_html", "png_uri"]

@@ -13,6 +13,7 @@ from notbugs.app.options import (
     Common,
     Data,
     DataRoot,
+    Drawer,
     device_of,
     load_images,
     say,
@@ -26,13 +27,10 @@ MOST_EXAMPLES = 200
 @app.command
 def demo(
     *,
-    model: Annotated[
-        str,
-        Parameter(help="Who draws: zoo:NAME, a run directory, a .safetensors file, package.module:factory."),
-    ] = "zoo:cifar10-robust",
+    model: Drawer = "zoo:cifar10-robust",
     beside: Annotated[
         str, Parameter(help="A model to compare with, by default one trained as usual; '' for none.")
-    ] = ("zoo:cifar10-standard"),
+    ] = "zoo:cifar10-standard",
     data: Data = SKETCHES,
     data_root: DataRoot = None,
     host: Annotated[
@@ -55,9 +53,8 @@ def demo(
     from notbugs.runs import find_classifier
 
     settle(common)
-    torch.set_num_threads(
-        1
-    )  # visitors are drawn for side by side; one image gains nothing from a second thread
+    # Visitors are drawn for side by side; one image gains nothing from a second thread.
+    torch.set_num_threads(1)
     examples = load_images(sketched(data, model), data_root, common, split="test").part(MOST_EXAMPLES)
     named = {"robust": model, "standard": beside}
     models = {label: find_classifier(name, device=device_of(common)) for label, name in named.items() if name}

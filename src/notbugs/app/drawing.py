@@ -12,6 +12,7 @@ from notbugs.app.options import (
     Common,
     Data,
     DataRoot,
+    Drawer,
     Split,
     device_of,
     job_of,
@@ -40,21 +41,20 @@ app.command(drawing)
 class Canvas:
     """Options that every drawing takes."""
 
-    model: Annotated[
-        str,
-        Parameter(help="Who draws: zoo:NAME, a run directory, a .safetensors file, package.module:factory."),
-    ] = "zoo:cifar10-robust"
+    model: Drawer = "zoo:cifar10-robust"
     data: Data = SKETCHES
     data_root: DataRoot = None
     split: Split = "test"
     n: Annotated[int, Parameter(help="Images: the columns of the sheet.")] = 10
     frames: Annotated[int, Parameter(help="Pictures of the way there.")] = 20
-    eps: Annotated[float | None, Parameter(help="How far: L2, pixel units. Default: as published.")] = None
+    eps: Annotated[float | None, Parameter(help="How far: L2, pixel units. Default: the drawing's own.")] = (
+        None
+    )
     steps: int | None = None
     step_size: float | None = None
 
     def paced(self, pace: "Pace", side: int) -> "Pace":
-        """The published pace for images of this side, with what was asked for instead."""
+        """The drawing's own pace for images of this side, with what was asked for instead."""
         if self.eps is self.steps is self.step_size is None:
             return pace
         scaled = pace.scaled(side, side)

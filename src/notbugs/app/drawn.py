@@ -1,6 +1,5 @@
 """What the report of a drawing shows: the sheet, row by row, the way there, and what was measured."""
 
-import base64
 from typing import Any
 
 from notbugs.app.pictures import Picture, Strip, strip
@@ -8,6 +7,7 @@ from notbugs.app.repeating import duration
 from notbugs.data.labeled import LabeledImages
 from notbugs.drawings import TASKS
 from notbugs.jobs.drawing import ANIMATION, read_sheet
+from notbugs.notebook import data_uri
 from notbugs.runs import Run
 
 
@@ -44,7 +44,7 @@ def _strips(run: Run) -> list[Strip]:
         shown.append(strip(row["title"], row["note"], images, captions))
     moving = run.path / ANIMATION
     if moving.is_file():
-        uri = "data:image/webp;base64," + base64.b64encode(moving.read_bytes()).decode()
+        uri = data_uri(moving.read_bytes(), "image/webp")
         way = Picture(uri=uri, caption="", alt="The way there, as an animation")
         shown.append(
             Strip(

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 DataRoot = Annotated[
     Path | None, Parameter(help="Directory of local Parquet files; without it, the hub is asked.")
 ]
+Drawer = Annotated[
+    str, Parameter(help="Who draws: zoo:NAME, a run directory, a .safetensors file, package.module:factory.")
+]
 Data = Annotated[
     str,
     Parameter(

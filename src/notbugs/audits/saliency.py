@@ -15,6 +15,7 @@ from notbugs.data.labeled import LabeledImages
 from notbugs.data.planted import truth_of
 from notbugs.errors import NotbugsError, require_positive
 from notbugs.models import frozen
+from notbugs.progress import Progress, silent
 from notbugs.tensors import Classifier, Images, Labels
 
 Maps = Float[Tensor, "images height width"]
@@ -117,6 +118,24 @@ def planted_masks(data: LabeledImages) -> dict[str, Masks]:
         largest = truth.directions("spurious").abs().amax((0, 1))
         masks["spurious"] = (largest > 0.5 * largest.max()).expand(len(data), -1, -1)
     return {name: mask.to(data.images.device) for name, mask in masks.items()}
+
+
+def saliency_maps(
+    model: Classifier,
+    images: Images,
+    labels: Labels,
+    *,
+    generator: torch.Generator,
+    progress: Progress = silent,
+) -> dict[str, Maps]:
+    """All three by name, in the order of their cost: "gradient", "smooth", "integrated"."""
+    progress(0, 3, "input gradients")
+    maps = {"gradient": input_gradient(model, images, labels)}
+    progress(1, 3, "SmoothGrad")
+    maps["smooth"] = smooth_gradient(model, images, labels, generator=generator)
+    progress(2, 3, "integrated gradients")
+    maps["integrated"] = integrated_gradients(model, images, labels).abs().sum(1)
+    return maps
 
 
 def margin_gradients(model: Classifier, images: Images, labels: Labels, batch_size: int) -> Images:

@@ -37,13 +37,19 @@ def require_png(channels: int) -> None:
         )
 
 
-def png(pixels: np.ndarray) -> bytes:
-    """A PNG file of one image (channels, height, width). Raises NotbugsError unless it is grey or RGB."""
-    channels = len(pixels)
-    require_png(channels)
-    picture = Image.fromarray(pixels[0] if channels == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0)))
+def picture(pixels: np.ndarray) -> Image.Image:
+    """One image (channels, height, width) in uint8 for Pillow. Raises NotbugsError unless it is grey or RGB."""
+    require_png(len(pixels))
+    return Image.fromarray(pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0)))
+
+
+def png(pixels: np.ndarray, *, optimize: bool = False) -> bytes:
+    """A PNG file of one image (channels, height, width). Raises NotbugsError unless it is grey or RGB.
+
+    `optimize`: smaller, in more time.
+    """
     stream = io.BytesIO()
-    picture.save(stream, format="PNG")
+    picture(pixels).save(stream, format="PNG", optimize=optimize)
     return stream.getvalue()
 
 
@@ -80,4 +86,4 @@ def _folder_name(name: str) -> str:
     return re.sub(r"^[._ ]|[\x00-\x1f/\\:*?\"<>|]|[. ]$", "-", name) or "-"
 
 
-__all__ = ["AT_ONCE", "eight_bit", "folder_names", "is_exact", "png", "require_png", "write_pngs"]
+__all__ = ["AT_ONCE", "eight_bit", "folder_names", "is_exact", "picture", "png", "require_png", "write_pngs"]

@@ -5,7 +5,7 @@ from notbugs.drawings.explanations import Counterfactual, Saliency
 from notbugs.drawings.features import Manipulation, Painting, Visualization
 from notbugs.drawings.missing import Inpainting, SuperResolution
 from notbugs.drawings.representations import CollisionTask, Interpolation, Inversion
-from notbugs.drawings.task import Artist, Row, Sheet, Task, require_fitting
+from notbugs.drawings.task import Artist, Row, Sheet, Task, opinions, require_fitting
 
 TASKS: dict[str, type[Task]] = {
     task.name: task
@@ -35,5 +35,6 @@ __all__ = [
     "Task",
     "Translation",
     "Visualization",
+    "opinions",
     "require_fitting",
 ]

@@ -6,7 +6,7 @@ from typing import ClassVar, final
 import torch
 
 from notbugs.audits.counterfactual import counterfactuals
-from notbugs.audits.saliency import input_gradient, integrated_gradients, smooth_gradient
+from notbugs.audits.saliency import saliency_maps
 from notbugs.drawings.task import Artist, Row, Sheet, Task
 from notbugs.errors import NotbugsError
 from notbugs.tensors import Images
@@ -67,14 +67,13 @@ class Saliency(Task):
 
     def draw(self, artist: Artist) -> Sheet:
         model, images, labels = artist.model, artist.data.images, artist.data.labels
-        smooth = smooth_gradient(model, images, labels, generator=artist.generator(self.name))
-        integrated = integrated_gradients(model, images, labels).abs().sum(1)
+        maps = saliency_maps(model, images, labels, generator=artist.generator(self.name))
         return Sheet(
             rows=(
                 Row(title="Image", images=images, captions=artist.captions),
-                Row(title="Input gradient", images=shown_map(input_gradient(model, images, labels))),
-                Row(title="SmoothGrad", images=shown_map(smooth)),
-                Row(title="Integrated gradients", images=shown_map(integrated)),
+                Row(title="Input gradient", images=shown_map(maps["gradient"])),
+                Row(title="SmoothGrad", images=shown_map(maps["smooth"])),
+                Row(title="Integrated gradients", images=shown_map(maps["integrated"])),
             )
         )
 

@@ -93,7 +93,7 @@ class Manipulation(Task):
         table = feature_table(artist.model, artist.data)
         given = () if self.unit is None else (self.unit,)
         unit = chosen_units(table, given, 1)
-        values = [table.mean[unit] + level * table.deviation[unit] for level in self.levels]
+        values = [table.at(unit, level) for level in self.levels]
         drawn = artist.drawn(
             turn(
                 artist.model,
@@ -134,7 +134,7 @@ class Painting(Task):
         images = artist.data.images
         height, width = images.shape[2:]
         region = self.region or Region(0, 0, height // 2, width // 2)
-        marks = region.keep(torch.ones(1, *images.shape[1:]))[:, 0] > 0
+        marks = region.marks((height, width))[None]
         given = () if self.unit is None else (self.unit,)
         unit = chosen_units(feature_table(artist.model, artist.data), given, 1)
         units = unit.repeat(len(images))

@@ -46,10 +46,9 @@ class Inpainting(Task):
         )
 
     def _holes(self, artist: Artist) -> torch.Tensor:
-        count, channels, height, width = artist.data.images.shape
+        count, _, height, width = artist.data.images.shape
         if self.hole is not None:
-            marked = self.hole.keep(torch.ones(1, channels, height, width))[:, 0] > 0
-            return marked.expand(count, -1, -1).to(artist.data.images.device)
+            return self.hole.marks((height, width)).expand(count, -1, -1).to(artist.data.images.device)
         side = max(1, min(height, width) // 3)
         draw = artist.generator(self.name)
         tops = torch.randint(height - side + 1, (count, 1, 1), generator=draw)

@@ -1,7 +1,7 @@
 """What every drawing task is: a frozen value that makes a sheet of pictures from a model and some images."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sized
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from typing import ClassVar, final
 
@@ -70,16 +70,11 @@ class Artist:
         return self.named(self.data.labels)
 
     def named(self, labels: Labels) -> tuple[str, ...]:
-        names = self.data.class_names
-        return tuple(names[label] if label < len(names) else f"class {label}" for label in labels.tolist())
+        return tuple(_name(label, self.data.class_names) for label in labels.tolist())
 
-    @torch.no_grad()
     def answers(self, images: Images) -> tuple[str, ...]:
         """What the model takes the images for, and how sure it is."""
-        sure, labels = self.model(images).softmax(1).max(1)
-        return tuple(
-            f"{name} {100 * p:.0f} %" for name, p in zip(self.named(labels), sure.tolist(), strict=True)
-        )
+        return opinions(self.model, images, self.data.class_names)
 
     def label_of(self, name: str) -> int:
         """Raises NotbugsError for a class that there is not."""
@@ -94,6 +89,25 @@ class Artist:
         if to:
             return torch.full_like(self.data.labels, self.label_of(to))
         return (self.data.labels + 1) % self.data.classes
+
+
+@torch.no_grad()
+def opinions(
+    model: Classifier, images: Images, class_names: Sequence[str], *, most: int = 1
+) -> tuple[str, ...]:
+    """What a model takes each image for, the likeliest first, as in "cat 87 %, dog 9 %"."""
+    chances = model(images).softmax(1)
+    top = chances.topk(min(most, chances.shape[1]))
+    return tuple(
+        ", ".join(
+            f"{_name(label, class_names)} {100 * p:.0f} %" for p, label in zip(sure, labels, strict=True)
+        )
+        for sure, labels in zip(top.values.tolist(), top.indices.tolist(), strict=True)
+    )
+
+
+def _name(label: int, class_names: Sequence[str]) -> str:
+    return class_names[label] if label < len(class_names) else f"class {label}"
 
 
 class Task(ABC):
@@ -127,4 +141,4 @@ def require_fitting(model: Classifier, data: LabeledImages, named: str) -> nn.Mo
     return model
 
 
-__all__ = ["Artist", "Row", "Sheet", "Task", "require_columns", "require_fitting"]
+__all__ = ["Artist", "Row", "Sheet", "Task", "opinions", "require_columns", "require_fitting"]

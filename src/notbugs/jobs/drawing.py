@@ -8,7 +8,7 @@ import safetensors.torch
 import torch
 from PIL import Image
 
-from notbugs.data.eight_bit import eight_bit
+from notbugs.data.eight_bit import eight_bit, picture
 from notbugs.data.labeled import LabeledImages
 from notbugs.description import describe
 from notbugs.drawings import Artist, Sheet, Task, require_fitting
@@ -99,8 +99,7 @@ def grid(rows: Sequence[torch.Tensor]) -> Image.Image:
     sheet = Image.new("RGB", (widest * (width + GAP) + GAP, len(rows) * (height + GAP) + GAP), "white")
     for down, row in enumerate(rows):
         for across, pixels in enumerate(eight_bit(row.cpu())):
-            one = Image.fromarray(pixels.transpose(1, 2, 0) if len(pixels) == 3 else pixels[0])
-            enlarged = one.convert("RGB").resize((width, height), Image.Resampling.NEAREST)
+            enlarged = picture(pixels).convert("RGB").resize((width, height), Image.Resampling.NEAREST)
             sheet.paste(enlarged, (GAP + across * (width + GAP), GAP + down * (height + GAP)))
     return sheet
 

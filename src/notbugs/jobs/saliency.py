@@ -8,11 +8,9 @@ from notbugs.audits import Mean, Proportion
 from notbugs.audits.flag import Flag
 from notbugs.audits.saliency import (
     energy_inside,
-    input_gradient,
-    integrated_gradients,
     planted_masks,
     pointing_game,
-    smooth_gradient,
+    saliency_maps,
 )
 from notbugs.data.labeled import LabeledImages
 from notbugs.jobs.job import Job
@@ -35,15 +33,8 @@ def saliency_job(
         masks["mask"] = mask.mask.expand(len(data), -1, -1)
 
     def make(index: int, progress: Progress) -> Tensors:
-        images, labels = data.images, data.labels
         draw = generator(job.seed, "saliency", device="cpu")
-        progress(0, 3, "input gradients")
-        maps = {"gradient": input_gradient(subject.model, images, labels)}
-        progress(1, 3, "SmoothGrad")
-        maps["smooth"] = smooth_gradient(subject.model, images, labels, generator=draw)
-        progress(2, 3, "integrated gradients")
-        maps["integrated"] = integrated_gradients(subject.model, images, labels).abs().sum(1)
-        return maps
+        return saliency_maps(subject.model, data.images, data.labels, generator=draw, progress=progress)
 
     def summary(parts: Sequence[Tensors]) -> tuple[Measured, Sequence[Flag]]:
         measured: dict[str, Proportion | Mean] = {}

@@ -37,6 +37,10 @@ class FeatureTable:
     def deviation(self) -> Float[Tensor, " features"]:
         return self.values.std(0)
 
+    def at(self, units: Units, level: float) -> Float[Tensor, " units"]:
+        """The value of each unit that lies `level` deviations above its mean."""
+        return self.mean[units] + level * self.deviation[units]
+
     def highest(self, units: Units, count: int) -> Int[Tensor, "units count"]:
         """The rows of the images on which each unit is highest, the highest first."""
         return self.values[:, units].T.topk(count, dim=1).indices

@@ -4,6 +4,7 @@ A family is a linear subspace of changes; `keep` is the orthogonal projection on
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -50,6 +51,10 @@ class Region(Family):
     def __post_init__(self) -> None:
         if min(self.top, self.left) < 0 or min(self.height, self.width) < 1:
             raise NotbugsError(f"{self} is no rectangle of pixels; write it like region:1,1,5x5")
+
+    def marks(self, size: Sequence[int]) -> Bool[Tensor, "height width"]:
+        """Which pixels of an image of this height and width are inside."""
+        return self.keep(torch.ones(1, 1, *size))[0, 0] > 0
 
     def keep(self, changes: Images) -> Images:
         bottom, right = self.top + self.height, self.left + self.width

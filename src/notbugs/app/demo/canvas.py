@@ -20,7 +20,7 @@ STROKE = "#1f5fbf"
 
 DRAWN = "where I drew"
 PLACES = {
-    DRAWN: (0, 0, 0, 0), "middle": (1, 1, 3, 3), "upper half": (0, 0, 2, 4), "lower half": (2, 0, 4, 4),
+    "middle": (1, 1, 3, 3), "upper half": (0, 0, 2, 4), "lower half": (2, 0, 4, 4),
     "left half": (0, 0, 4, 2), "right half": (0, 2, 4, 4),
 }  # fmt: skip
 """Places for whoever does not draw: top, left, bottom, right, in quarters of the image."""
@@ -50,13 +50,13 @@ def without_strokes(canvas: Mapping[str, Any], side: int) -> Images:
 
 def marks_of(canvas: Mapping[str, Any], place: str, side: int) -> Marks:
     """Where somebody drew, or the place by name: (1, side, side). A pixel is marked where half of it is covered."""
-    if place not in PLACES:
-        raise NotbugsError(f"There is no place {place!r}. Choose one of the list.")
-    if place != DRAWN:
+    if place in PLACES:
         marks = torch.zeros(1, side, side, dtype=torch.bool)
         top, left, bottom, right = (round(side * quarters / 4) for quarters in PLACES[place])
         marks[:, top:bottom, left:right] = True
         return marks
+    if place != DRAWN:
+        raise NotbugsError(f"There is no place {place!r}. Choose one of the list.")
     covered = torch.zeros(1, side, side)
     for layer in canvas.get("layers") or []:
         strokes = torch.from_numpy(np.asarray(layer)[..., 3].astype(np.float32) / 255)
@@ -78,4 +78,6 @@ def image_of(pixels: Any, side: int) -> Images:
     return functional.adaptive_avg_pool2d(on_white[None], side)
 
 
-__all__ = ["DRAWN", "PLACES", "SIDE", "image_of", "marks_of", "on_canvas", "with_strokes", "without_strokes"]
+__all__ = [
+    "DRAWN", "PLACES", "SIDE", "STROKE", "image_of", "marks_of", "on_canvas", "with_strokes", "without_strokes",
+]  # fmt: skip

@@ -6,9 +6,10 @@ from typing import Any, final
 import gradio
 from PIL import Image
 
-from notbugs.app.demo.canvas import DRAWN, PLACES, SIDE, on_canvas
+from notbugs.app.demo.canvas import DRAWN, PLACES, SIDE, STROKE, on_canvas
 from notbugs.app.demo.studio import Studio
 from notbugs.app.demo.wish import LEVELS, STRENGTHS, Tool, Wish, picture_of
+from notbugs.data.decoding import IMAGE_SUFFIXES
 
 NAMES: dict[Tool, str] = {
     "morph": "Turn into a class",
@@ -27,9 +28,9 @@ ABOUT: dict[Tool, str] = {
     "walk": "From the image to another one, through what the model makes of both.",
 }
 COLOURS = [
-    "#1f5fbf", "#7ec8f0", "#2e7d32", "#8d6e63", "#e8a33d", "#c0392b", "#000000", "#9e9e9e", "#ffffff",
+    STROKE, "#7ec8f0", "#2e7d32", "#8d6e63", "#e8a33d", "#c0392b", "#000000", "#9e9e9e", "#ffffff",
 ]  # fmt: skip
-READABLE = [".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"]
+READABLE = sorted(IMAGE_SUFFIXES)
 TITLE = (
     "<h1>What a robust model can draw</h1><p>A classifier that small changes cannot fool has to look at what people "
     "look at. So it can draw: all that happens here are steps along its gradients. Take an image, or draw one, and "
@@ -66,6 +67,14 @@ class Parts:
     take: gradio.HTML
     again: gradio.Button
     query: gradio.Textbox
+
+    @property
+    def controls(self) -> list[Any]:
+        """What a visitor's wish is read from, and a link's is put into."""
+        return [
+            self.tool, self.model, self.to, self.strength, self.unit, self.level, self.place, self.editor,
+            self.other,
+        ]  # fmt: skip
 
     def shown_for(self, tool: Tool) -> dict[Any, Any]:
         """Which controls are to be seen with a tool."""
@@ -117,9 +126,9 @@ def _image_parts(studio: Studio, first: Wish) -> dict[str, Any]:
         "editor": gradio.ImageEditor(
             on_canvas(first.image), label="Your image", sources=(), type="numpy", format="png",
             canvas_size=(SIDE, SIDE), fixed_canvas=True, transforms=(), layers=False, height=SIDE + 76, buttons=[],
-            brush=gradio.Brush(default_size=28, colors=list(COLOURS), default_color=COLOURS[0]), elem_id="image",
+            brush=gradio.Brush(default_size=28, colors=list(COLOURS), default_color=STROKE), elem_id="image",
         ),
-        "upload": gradio.UploadButton("Upload an image", type="binary", file_types=list(READABLE), size="sm"),
+        "upload": gradio.UploadButton("Upload an image", type="binary", file_types=READABLE, size="sm"),
         "examples": _gallery("Or begin with one of these", [*_examples(studio), blank], "examples"),
     }  # fmt: skip
 
@@ -135,7 +144,9 @@ def _tool_parts(studio: Studio, first: Wish) -> dict[str, Any]:
         "strength": gradio.Slider(
             *STRENGTHS, value=first.strength, step=0.5, label="How far it may go (L2 distance)"
         ),
-        "place": gradio.Dropdown(list(PLACES), value=DRAWN, label="Where", visible=False, filterable=False),
+        "place": gradio.Dropdown(
+            [DRAWN, *PLACES], value=DRAWN, label="Where", visible=False, filterable=False
+        ),
     }
     with gradio.Column(visible=False) as features:
         parts["looks"] = _gallery(
@@ -157,7 +168,7 @@ def _tool_parts(studio: Studio, first: Wish) -> dict[str, Any]:
             height=160, buttons=[], elem_id="other",
         )  # fmt: skip
         parts["other_upload"] = gradio.UploadButton(
-            "Upload the end", type="binary", file_types=list(READABLE), size="sm"
+            "Upload the end", type="binary", file_types=READABLE, size="sm"
         )
         parts["ends"] = _gallery("Or one of these", _examples(studio), "ends")
     with gradio.Row():

@@ -1,6 +1,5 @@
 """What happens when a visitor touches the page."""
 
-import base64
 from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from typing import Any
@@ -17,6 +16,7 @@ from notbugs.app.demo.uploads import read_upload
 from notbugs.app.demo.wish import Wish, picture_of
 from notbugs.errors import NotbugsError
 from notbugs.jobs.drawing import encoded, grid
+from notbugs.notebook import data_uri
 from notbugs.tensors import Images
 
 AT_ONCE, WAITING = 2, 64
@@ -98,10 +98,6 @@ def _uploaded(side: int, shown: Callable[[Images], Any]) -> Callable[[bytes], An
 
 
 def _on_drawing(studio: Studio, parts: Parts) -> None:
-    inputs = [
-        parts.tool, parts.model, parts.to, parts.strength, parts.unit, parts.level, parts.place, parts.editor,
-        parts.other,
-    ]  # fmt: skip
     outputs = [parts.drawn, parts.said, parts.take, parts.again, parts.query]
 
     def draw(*values: Any) -> Iterator[tuple[Any, ...]]:
@@ -112,7 +108,7 @@ def _on_drawing(studio: Studio, parts: Parts) -> None:
             gradio.Warning(str(error))
             yield _result(None, _said(str(error)))
 
-    drawing = parts.go.click(draw, inputs, outputs, concurrency_limit=AT_ONCE, **QUIET)
+    drawing = parts.go.click(draw, parts.controls, outputs, concurrency_limit=AT_ONCE, **QUIET)
     drawing.then(None, parts.query, None, js=REMEMBER, **QUIET)
     parts.stop.click(None, None, None, cancels=[drawing], **QUIET)
 
@@ -125,10 +121,7 @@ def _on_drawing(studio: Studio, parts: Parts) -> None:
 
 
 def _on_links(studio: Studio, parts: Parts, page: gradio.Blocks) -> None:
-    restored = [
-        parts.tool, parts.model, parts.to, parts.strength, parts.unit, parts.level, parts.place, parts.editor,
-        parts.other, parts.looks,
-    ]  # fmt: skip
+    restored = [*parts.controls, parts.looks]
 
     def restore(request: gradio.Request) -> list[Any]:
         query = {name: text for name, text in request.query_params.items() if not name.startswith("__")}
@@ -167,13 +160,13 @@ def _wish(studio: Studio, *values: Any) -> Wish:
 
 def _drawn(studio: Studio, wish: Wish) -> Iterator[tuple[Any, ...]]:
     """What the result shows as it comes, and what can be taken away at the end."""
-    seen: list[Look] = []
+    shown: list[Image.Image] = []
     for look in looks(studio, wish):
-        seen.append(look)
-        yield _result(_shown(look), _said(look.note, look.captions, look.done))
-    last, query = seen[-1], wish.query()
+        shown.append(_shown(look))
+        yield _result(shown[-1], _said(look.note, look.captions, look.done))
+    query = wish.query()
     yield _result(
-        _shown(last), _said(last.note, last.captions), _take(wish, seen, query), len(last.images) == 1, query
+        shown[-1], _said(look.note, look.captions), _take(wish, shown, query), len(look.images) == 1, query
     )
 
 
@@ -202,20 +195,15 @@ def _said(note: str, captions: Sequence[str] = (), done: float = 1.0) -> str:
     return f'<div aria-live="polite">{bar}<p>{escape(note)}</p>{f"<ol>{under}</ol>" if under else ""}</div>'
 
 
-def _take(wish: Wish, seen: Sequence[Look], query: str) -> str:
+def _take(wish: Wish, shown: Sequence[Image.Image], query: str) -> str:
     """Links to the picture, the way there and this state of the page; files of nobody's but the visitor's."""
-    picture = _address(encoded([_shown(seen[-1])], "PNG"), "image/png")
+    picture = data_uri(encoded(shown[-1:], "PNG"), "image/png")
     links = [f'<a download="notbugs-{wish.tool}.png" href="{picture}">Picture (PNG)</a>']
-    moving = [_shown(look) for look in seen]
     if wish.tool != "saliency":
-        way = _address(encoded(moving, "WEBP"), "image/webp")
+        way = data_uri(encoded(shown, "WEBP"), "image/webp")
         links.append(f'<a download="notbugs-{wish.tool}.webp" href="{way}">The way there (WebP)</a>')
     links.append(f'<a href="?{escape(query)}">Link to this</a>')
     return f"<p>{' '.join(links)}</p>"
-
-
-def _address(content: bytes, kind: str) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
 __all__ = ["build_page"]

@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import final
 
-import torch
 from torch import nn
 
 from notbugs.data.labeled import LabeledImages
-from notbugs.drawings import Artist, Visualization, require_fitting
+from notbugs.drawings import Artist, Visualization, opinions, require_fitting
 from notbugs.progress import Progress, silent
 from notbugs.synthesis import FeatureTable, feature_table
 from notbugs.synthesis.visualization import VISUALIZATION
@@ -25,10 +24,6 @@ class Features:
     table: FeatureTable
     units: tuple[int, ...]
     looks: Images
-
-    def value(self, unit: int, level: float) -> torch.Tensor:
-        """Of one unit, `level` deviations above its mean over the examples: (1,)."""
-        return (self.table.mean[unit] + level * self.table.deviation[unit])[None]
 
 
 @final
@@ -52,14 +47,9 @@ class Studio:
     def examples(self) -> LabeledImages:
         return self.data.first(EXAMPLES)
 
-    @torch.no_grad()
     def opinion(self, name: str, image: Images, most: int = 2) -> str:
         """What a model takes an image for, as in "cat 87 %, dog 9 %"."""
-        chances, labels = self.models[name](image).softmax(1)[0].topk(min(most, len(self.class_names)))
-        return ", ".join(
-            f"{self.class_names[label]} {100 * chance:.0f} %"
-            for chance, label in zip(chances.tolist(), labels.tolist(), strict=True)
-        )
+        return opinions(self.models[name], image, self.class_names, most=most)[0]
 
 
 def open_studio(

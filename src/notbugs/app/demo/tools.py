@@ -9,7 +9,7 @@ import torch
 
 from notbugs.app.demo.studio import Studio
 from notbugs.app.demo.wish import Tool, Wish
-from notbugs.audits.saliency import input_gradient, integrated_gradients, smooth_gradient
+from notbugs.audits.saliency import saliency_maps
 from notbugs.drawings.explanations import shown_map
 from notbugs.errors import NotbugsError
 from notbugs.seeds import generator
@@ -67,8 +67,8 @@ def _fill(studio: Studio, wish: Wish) -> Iterator[Look]:
 
 
 def _dial(studio: Studio, wish: Wish) -> Iterator[Look]:
-    value = studio.features[wish.model].value(wish.unit, wish.level)
     unit = torch.tensor([wish.unit])
+    value = studio.features[wish.model].table.at(unit, wish.level)
     ascent = turn(studio.models[wish.model], wish.image, unit, value, pace=MANIPULATION)
     return _watched(studio, wish, ascent, f"feature {wish.unit} turned to {wish.level:+g} deviations")
 
@@ -87,12 +87,8 @@ def _saliency(studio: Studio, wish: Wish) -> Iterator[Look]:
     for number, (name, model) in enumerate(studio.models.items()):
         with torch.no_grad():
             label = model(wish.image).argmax(1)
-        maps = (
-            input_gradient(model, wish.image, label),
-            smooth_gradient(model, wish.image, label, generator=generator(0, "demo", name)),
-            integrated_gradients(model, wish.image, label).abs().sum(1),
-        )
-        rows += [wish.image, *(shown_map(found) for found in maps)]
+        maps = saliency_maps(model, wish.image, label, generator=generator(0, "demo", name))
+        rows += [wish.image, *(shown_map(found) for found in maps.values())]
         seen.append(f"the {name} model, which sees {studio.opinion(name, wish.image, most=1)}")
         yield Look(
             images=torch.cat(rows),

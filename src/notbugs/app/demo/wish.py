@@ -12,7 +12,7 @@ from PIL import Image
 
 from notbugs.app.demo.studio import Studio
 from notbugs.app.demo.uploads import read_text
-from notbugs.data.eight_bit import eight_bit
+from notbugs.data.eight_bit import eight_bit, picture
 from notbugs.errors import NotbugsError, unknown
 from notbugs.synthesis.marked import Marks
 from notbugs.tensors import Images
@@ -101,9 +101,8 @@ class Wish:
 
 def picture_of(image: Images, scale: int = 1) -> Image.Image:
     """One image (1, channel, height, width) as a picture, each pixel `scale` times enlarged."""
-    pixels = eight_bit(image.detach().cpu())[0].transpose(1, 2, 0)
-    picture = Image.fromarray(pixels if pixels.shape[2] == 3 else pixels[:, :, 0]).convert("RGB")
-    return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
+    shown = picture(eight_bit(image.detach().cpu())[0]).convert("RGB")
+    return shown.resize((shown.width * scale, shown.height * scale), Image.Resampling.NEAREST)
 
 
 def _text(value: object) -> str:
@@ -113,8 +112,8 @@ def _text(value: object) -> str:
         if marks and not value.any():
             return ""
         stream = io.BytesIO()
-        picture = picture_of(value[:, None].float() if marks else value)
-        (picture.convert("1") if marks else picture).save(stream, format="PNG", optimize=True)
+        shown = picture_of(value[:, None].float() if marks else value)
+        (shown.convert("1") if marks else shown).save(stream, format="PNG", optimize=True)
         return base64.urlsafe_b64encode(stream.getvalue()).decode("ascii")
     return f"{value:g}" if isinstance(value, float) else str(value)
 
