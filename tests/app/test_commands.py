@@ -202,3 +202,7 @@ def test_a_drawing_is_a_sheet_an_animation_and_a_page(
     refused = notbugs(*draw[:-3], "--to", "tree")
     assert (refused.code, len(list(Path("runs").iterdir()))) == (2, 1)
     assert "tree" in refused.err
+    for words in (("manipulate", "--levels", "1,x"), ("counterfactual", "--within", "1;2")):
+        refused = notbugs("draw", *words, "--out", "nothing")
+        assert (refused.code, Path("nothing").exists()) == (2, False)
+        assert f"{words[1]} '{words[2]}': expected numbers with commas between" in refused.err

@@ -108,6 +108,22 @@ def test_a_small_image_has_as_few_pixels_as_it_says(artist, data):
     assert sheet.rows[1].note == "8 x 8 pixels"
 
 
+def test_a_larger_budget_goes_further_towards_the_class(artist, data):
+    sheet = Counterfactual(steps=4, within=(0.5, 2.0, 8.0)).draw(artist)
+    towards = [row for row in sheet.rows if row.title.startswith("Within")]
+    assert [row.title for row in towards] == ["Within L2 0.5", "Within L2 2", "Within L2 8"]
+    targets, sure = (data.labels + 1) % 10, []
+    for row, eps in zip(towards, (0.5, 2, 8), strict=True):
+        assert (row.images - data.images).flatten(1).norm(dim=1).max() <= eps + 1e-4
+        with torch.no_grad():
+            sure.append(artist.model(row.images).softmax(1).gather(1, targets[:, None]).mean())
+    assert sure == sorted(sure)
+    turned = [sheet.measured[f"turned_within_{eps}"] for eps in ("0.5", "2", "8")]
+    assert turned[0].sum() <= turned[2].sum()
+    where = next(row for row in sheet.rows if row.title == "Where")
+    assert all(" %, " in caption for caption in where.captions if caption)
+
+
 def test_holes_lie_at_places_of_their_own(artist, data):
     sheet = Inpainting(pace=SHORT).draw(artist)
     holes = (sheet.rows[1].images != data.images).any(1)
@@ -122,6 +138,7 @@ def test_holes_lie_at_places_of_their_own(artist, data):
         (lambda: Manipulation(unit=-1), "features 0 to 7, got -1"),
         (lambda: SuperResolution(factor=1), "2 times or more"),
         (lambda: Counterfactual(eps=1e-6, steps=2), "no change within"),
+        (lambda: Counterfactual(steps=4, within=(0.0,)), "a budget of within must be positive"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(make, says, artist):

@@ -136,13 +136,7 @@ def manipulate(
 
     Example: notbugs draw manipulate --unit 17 --levels 0,3,6
     """
-    try:
-        turned = tuple(float(part) for part in levels.split(","))
-    except ValueError as error:
-        raise NotbugsError(
-            f"--levels {levels!r}: expected numbers with commas between, as in -1,2,4"
-        ) from error
-    _draw("manipulate", canvas, common, unit=unit, levels=turned)
+    _draw("manipulate", canvas, common, unit=unit, levels=_numbers("--levels", levels))
 
 
 @drawing.command
@@ -218,12 +212,20 @@ def collide(*, canvas: Canvas = PLAIN, common: Common = DEFAULT) -> None:
 
 
 @drawing.command
-def counterfactual(*, to: To = "", canvas: Canvas = PLAIN, common: Common = DEFAULT) -> None:
-    """The smallest change of each image after which the model says another class.
+def counterfactual(
+    *,
+    to: To = "",
+    within: Annotated[
+        str, Parameter(help="How far towards the class beside it: L2, of images of 32 pixels.")
+    ] = "0.5,1,2,4",
+    canvas: Canvas = PLAIN,
+    common: Common = DEFAULT,
+) -> None:
+    """The smallest change of each image after which the model says another class, and what larger ones look like.
 
-    Example: notbugs draw counterfactual --data cifar10 --to cat
+    Example: notbugs draw counterfactual --data cifar10 --to cat --within 1,2,4,8
     """
-    _draw("counterfactual", canvas, common, to=to)
+    _draw("counterfactual", canvas, common, to=to, within=_numbers("--within", within))
 
 
 @drawing.command
@@ -233,6 +235,14 @@ def saliency(*, canvas: Canvas = PLAIN, common: Common = DEFAULT) -> None:
     Example: notbugs draw saliency --model zoo:cifar10-standard
     """
     _draw("saliency", canvas, common)
+
+
+def _numbers(option: str, text: str) -> tuple[float, ...]:
+    """The numbers of a list with commas between. Raises NotbugsError for any other text."""
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise NotbugsError(f"{option} {text!r}: expected numbers with commas between, as in 1,2,4") from error
 
 
 def _draw(name: str, canvas: Canvas, common: Common, **parameters: Any) -> None:

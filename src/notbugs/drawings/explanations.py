@@ -4,12 +4,17 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 import torch
+from torch import nn
 
-from notbugs.audits.counterfactual import counterfactuals
+from notbugs.audits.counterfactual import Counterfactuals, changed_features, counterfactuals
 from notbugs.audits.saliency import saliency_maps
 from notbugs.drawings.task import Artist, Row, Sheet, Task
-from notbugs.errors import NotbugsError
-from notbugs.tensors import Images
+from notbugs.errors import NotbugsError, require_positive
+from notbugs.synthesis import Pace, morph
+from notbugs.tensors import Images, Labels
+
+SWEEP = 40
+"""Steps within each budget."""
 
 BRIGHTEST = 0.99
 """The quantile of a map that is shown white: a single pixel would leave the others black."""
@@ -18,7 +23,11 @@ BRIGHTEST = 0.99
 @final
 @dataclass(frozen=True, kw_only=True)
 class Counterfactual(Task):
-    """The smallest change, of L2 length `eps` at most in pixel units, after which the model says another class."""
+    """The smallest change, of L2 length `eps` at most in pixel units, after which the model says another class.
+
+    Beside it what the class looks like when more may change: as far towards it as each budget of `within` allows, of
+    images of 32 pixels.
+    """
 
     name: ClassVar[str] = "counterfactual"
     about: ClassVar[str] = "The smallest change of each image after which the model says another class."
@@ -26,6 +35,11 @@ class Counterfactual(Task):
     to: str = ""
     eps: float = 20.0
     steps: int = 100
+    within: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
+
+    def __post_init__(self) -> None:
+        for eps in self.within:
+            require_positive("a budget of within", eps)
 
     def draw(self, artist: Artist) -> Sheet:
         images, targets = artist.data.images, artist.targets(self.to)
@@ -37,6 +51,9 @@ class Counterfactual(Task):
         change = found.images - images
         scale = 0.5 / change.abs().flatten(1).amax(1).clamp_min(1e-6).view(-1, 1, 1, 1)
         sizes = tuple(f"L2 {size:.2g}" for size in found.sizes.tolist())
+        swept = dict(self._towards(artist, targets, eps) for eps in self.within)
+        with torch.no_grad():
+            turned = {eps: artist.model(shown).argmax(1) == targets for eps, shown in swept.items()}
         return Sheet(
             rows=(
                 Row(title="Image", images=images, captions=artist.answers(images)),
@@ -47,14 +64,30 @@ class Counterfactual(Task):
                     note="as strong as it can be shown around grey",
                     captions=sizes,
                 ),
-                Row(title="Where", images=shown_map(found.change().sqrt())),
+                Row(
+                    title="Where",
+                    images=shown_map(found.change().sqrt()),
+                    note="and the features that did most of it" if _head_of(artist.model) else "",
+                    captions=_features(artist, found),
+                ),
+                *(
+                    Row(title=f"Within L2 {eps:.3g}", images=shown, captions=artist.answers(shown))
+                    for eps, shown in swept.items()
+                ),
             ),
             path=tuple(images + share * change for share in torch.linspace(0, 1, max(2, artist.frames + 1))),
             measured={
                 "distance": found.sizes[found.found],
                 "found": found.found.double(),
+                **{f"turned_within_{eps:.3g}": there.double() for eps, there in turned.items()},
             },
         )
+
+    def _towards(self, artist: Artist, targets: Labels, eps: float) -> tuple[float, Images]:
+        """The budget for images of this size, and what they become within it."""
+        pace = Pace(eps=eps, steps=SWEEP, step_size=2.5 * eps / SWEEP)
+        ascent = morph(artist.model, artist.data.images, targets, pace=pace)
+        return ascent.pace.eps, artist.drawn(ascent).images
 
 
 @final
@@ -76,6 +109,21 @@ class Saliency(Task):
                 Row(title="Integrated gradients", images=shown_map(maps["integrated"])),
             )
         )
+
+
+def _features(artist: Artist, found: Counterfactuals) -> tuple[str, ...]:
+    """Which features carried each change, as in "12: 40 %, 3: 9 %", of the way between the two logits."""
+    if not _head_of(artist.model):
+        return ()
+    units, shares = changed_features(artist.model, found, count=2)
+    return tuple(
+        ", ".join(f"{unit}: {100 * share:.0f} %" for unit, share in zip(*one, strict=True)) if there else ""
+        for there, *one in zip(found.found.tolist(), units.tolist(), shares.tolist(), strict=True)
+    )
+
+
+def _head_of(model: nn.Module) -> bool:
+    return isinstance(getattr(model, "head", None), nn.Linear)
 
 
 def shown_map(maps: torch.Tensor) -> Images:
