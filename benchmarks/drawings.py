@@ -8,6 +8,7 @@ compared with these. True test images are judged beside them.
 
 import argparse
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from notbugs.attacks import embedding_of
 from notbugs.audits.alignment import class_means, perceptual_alignment
 from notbugs.audits.estimate import Estimate, bootstrapped, mean_of
 from notbugs.audits.fidelity import nearest_distance
+from notbugs.audits.proportion import Proportion
 from notbugs.audits.realism import class_score, frechet_distance
 from notbugs.data import load
 from notbugs.drawings import Artist, Generation, Inpainting, Inversion, SuperResolution
@@ -31,6 +33,8 @@ from notbugs.models.zoo import zoo_model, zoo_seeds
 from notbugs.runs import find_classifier
 from notbugs.seeds import generator
 from notbugs.synthesis import load_gaussians
+from notbugs.synthesis.mending import PUBLISHED_INPAINTING
+from notbugs.synthesis.morphing import GENERATION, PUBLISHED_GENERATION
 
 PART, MODELS = 250, ("cifar10-robust", "cifar10-standard")
 TASKS = {
@@ -38,7 +42,9 @@ TASKS = {
     "inversion over frequencies": Inversion(over="frequencies"),
     **{f"super-resolution x{factor}": SuperResolution(factor=factor) for factor in (2, 4, 7)},
     "in-painting": Inpainting(),
+    "in-painting as published": Inpainting(pace=PUBLISHED_INPAINTING),
 }
+PACES = {"generation": GENERATION, "generation as published": PUBLISHED_GENERATION}
 DRAWS = 100
 """Of a bootstrap."""
 
@@ -62,11 +68,21 @@ class Judge:
             sure = torch.cat([self.model(part).softmax(1) for part in images.split(PART)])
         features = seen_by(self.model, images)
         found = {
-            "class_score": bootstrapped(lambda rows: class_score(sure[rows]), n, generator=draw, draws=DRAWS),
-            "frechet_distance": bootstrapped(
-                lambda rows: frechet_distance(features[rows], self.reference), n, generator=draw, draws=DRAWS
+            "class_score": bootstrapped(
+                lambda rows: class_score(sure[rows]),
+                n,
+                generator=draw,
+                draws=DRAWS,
+                possible=(1, sure.shape[1]),
             ),
-            "right_class": mean_of((sure.argmax(1) == labels).double()),
+            "frechet_distance": bootstrapped(
+                lambda rows: frechet_distance(features[rows], self.reference),
+                n,
+                generator=draw,
+                draws=DRAWS,
+                possible=(0, math.inf),
+            ),
+            "right_class": Proportion(int((sure.argmax(1) == labels).sum()), n),
         }
         return told(found)
 
@@ -86,7 +102,8 @@ def main() -> None:
         reference = seen_by(model, test.images[count:])
         judges.append(Judge(name=name, model=model, reference=reference, seed=options.seed))
     first, means = test.first(count), class_means(train)
-    measures = {"true images": generated(first.images, first.labels, judges, train.images)}
+    true = generated(first.images, first.labels, judges, train.images)
+    measures = {"true images": {f"generation{by}": found for by, found in true.items()}}
     of_images: list[dict[str, Mapping[str, torch.Tensor]]] = []
     for name in MODELS:
         artist = Artist(
@@ -97,12 +114,21 @@ def main() -> None:
         )
         aligned = perceptual_alignment(artist.model, first.images, (first.labels + 1) % test.classes, means)
         with frozen(artist.model):
-            drawn = Generation(count=count).draw(artist).rows[1].images
+            drawn = {
+                kind: Generation(count=count, pace=pace).draw(artist).rows[1].images
+                for kind, pace in PACES.items()
+            }
             of_images.append({kind: task.draw(artist).measured for kind, task in TASKS.items()})
         of_images[-1]["alignment"] = {"cosine_to_the_next_classes_mean": aligned}
         measures[name] = {
             **{kind: told(means_of(found)) for kind, found in of_images[-1].items()},
-            **generated(drawn, torch.arange(count) % test.classes, judges, train.images),
+            **{
+                f"{kind}{by}": found
+                for kind, images in drawn.items()
+                for by, found in generated(
+                    images, torch.arange(count) % test.classes, judges, train.images
+                ).items()
+            },
         }
         print(json.dumps({name: measures[name]}, indent=1), flush=True)
     robust, standard = of_images
@@ -117,11 +143,11 @@ def main() -> None:
 def generated(
     images: torch.Tensor, labels: torch.Tensor, judges: Sequence[Judge], train: torch.Tensor
 ) -> dict[str, object]:
-    """What every judge says, and how far the nearest image of `train` is: 0 for what is memorised."""
+    """What every judge says, and how far the nearest image of `train` is: 0 for what is memorised. By whom."""
     nearest = nearest_distance(images, train)
     return {
-        **{f"generation, {judge.name} judge": judge.of(images, labels) for judge in judges},
-        "generation": {
+        **{f", {judge.name} judge": judge.of(images, labels) for judge in judges},
+        "": {
             **told({"nearest_training_image": mean_of(nearest)}),
             "nearest_of_all": float(nearest.min()),
         },
@@ -139,7 +165,7 @@ def means_of(measured: Mapping[str, torch.Tensor]) -> dict[str, Estimate]:
     return {name: mean_of(values) for name, values in measured.items()}
 
 
-def told(measured: Mapping[str, Estimate]) -> dict[str, object]:
+def told(measured: Mapping[str, Estimate | Proportion]) -> dict[str, object]:
     return {
         name: {"value": one.value, "interval": one.interval, "n": one.n} for name, one in measured.items()
     }

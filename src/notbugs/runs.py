@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -85,6 +86,13 @@ class Run:
         """Write `result.json`: from here on the run is done."""
         write_atomically(self.path / "result.json", to_json({"schema": SCHEMA, **result}))
         self._seconds.unlink(missing_ok=True)
+
+    def withdraw(self) -> None:
+        """Remove what `open_run` made: what was asked for is refused, and nothing has been done yet."""
+        for name in ("config.json", "provenance.json"):
+            (self.path / name).unlink(missing_ok=True)
+        with suppress(OSError):  # somebody else's file in it
+            self.path.rmdir()
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """One dictionary per epoch; empty where nothing was trained."""

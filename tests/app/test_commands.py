@@ -12,8 +12,10 @@ from miniature import miniature
 from PIL import Image
 
 from notbugs import recipes
+from notbugs.app.canvas import Canvas
 from notbugs.data import load
 from notbugs.models import build, save_model
+from notbugs.synthesis import Pace
 
 SMALL = ("--data", "folder:photos", "--arch", "convnet-16-16-16-16", "--epochs", "1", "--batch-size", "16")
 
@@ -202,7 +204,25 @@ def test_a_drawing_is_a_sheet_an_animation_and_a_page(
     refused = notbugs(*draw[:-3], "--to", "tree")
     assert (refused.code, len(list(Path("runs").iterdir()))) == (2, 1)
     assert "tree" in refused.err
+    for words, said in (
+        (("collide", "--step-size", "1"), "collide takes no --step-size"),
+        (("saliency", "--eps", "1"), "saliency takes no --eps"),
+        (("paint", "--unit", "999"), "the model has the features"),
+        (("translate", "--data", "sketches:ship,cat"), "in this order"),
+    ):
+        refused = notbugs("draw", *words, "--n", "2", "--out", "nothing", "--quiet")
+        assert (refused.code, said in refused.err) == (2, True), refused.err
+        assert not any(Path("nothing").glob("*")), "a refused drawing left a directory"
     for words in (("manipulate", "--levels", "1,x"), ("counterfactual", "--within", "1;2")):
         refused = notbugs("draw", *words, "--out", "nothing")
-        assert (refused.code, Path("nothing").exists()) == (2, False)
+        assert refused.code == 2
         assert f"{words[1]} '{words[2]}': expected numbers with commas between" in refused.err
+
+
+def test_an_eps_alone_is_one_that_can_be_reached() -> None:
+    pace = Canvas(eps=3.0).paced(Pace(eps=0.5, steps=50, step_size=0.01), 64, 16)
+    assert (pace.eps, pace.steps, pace.side) == (3.0, 50, 32.0)
+    assert pace.steps * pace.step_size >= pace.eps
+    given = Canvas(eps=3.0, step_size=0.01).paced(Pace(eps=0.5, steps=50, step_size=0.02), 64, 16)
+    assert given.step_size == 0.01
+    assert pace.scaled(64, 16) == pace  # what was asked for is of these images, wide or narrow

@@ -173,7 +173,7 @@ def test_it_can_be_used_without_a_mouse(visitor):
     reached.append(tab_to(page, "Draw"))
     assert all(reached)
     page.keyboard.press("Enter")
-    page.locator("#said", has_text="144 of 144").wait_for()
+    page.locator("#said", has_text="60 of 60").wait_for()
     page.locator("#take a").first.wait_for()
 
 

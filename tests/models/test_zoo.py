@@ -73,7 +73,7 @@ def test_another_file_than_was_meant_is_refused_and_not_kept(served, tmp_path):
         ("cifar10-robbust", "did you mean 'cifar10-robust'"),
         ("https://host/model.safetensors", "say what the file must be"),
         ("https://host/model.safetensors#sha256=12", "say what the file must be"),
-        ("ftp://host/model.safetensors#sha256=" + 64 * "0", "https:// only"),
+        ("ftp://host/model.safetensors#sha256=" + 64 * "0", "fetched by https://, or from this machine"),
         ("http://127.0.0.1:9/model.safetensors#sha256=" + 64 * "0", "could not be fetched"),
     ],
 )

@@ -16,12 +16,13 @@ from notbugs.app.options import (
     Drawer,
     device_of,
     load_images,
+    require_same_classes,
     say,
     settle,
     sketched,
 )
 
-MOST_EXAMPLES = 200
+MOST_EXAMPLES, STANDARD = 200, "zoo:cifar10-standard"
 
 
 @app.command
@@ -29,8 +30,9 @@ def demo(
     *,
     model: Drawer = "zoo:cifar10-robust",
     beside: Annotated[
-        str, Parameter(help="A model to compare with, by default one trained as usual; '' for none.")
-    ] = "zoo:cifar10-standard",
+        str | None,
+        Parameter(help="A model to compare with. Default: zoo:cifar10-standard where it fits; '' for none."),
+    ] = None,
     data: Data = SKETCHES,
     data_root: DataRoot = None,
     host: Annotated[
@@ -50,14 +52,23 @@ def demo(
     from notbugs.app.demo.serving import serving
     from notbugs.app.demo.studio import open_studio
     from notbugs.app.progress import watching
+    from notbugs.models import zoo_card
     from notbugs.runs import find_classifier
 
     settle(common)
     # Visitors are drawn for side by side; one image gains nothing from a second thread.
     torch.set_num_threads(1)
     examples = load_images(sketched(data, model), data_root, common, split="test").part(MOST_EXAMPLES)
-    named = {"robust": model, "standard": beside}
-    models = {label: find_classifier(name, device=device_of(common)) for label, name in named.items() if name}
+    if beside is None:
+        beside = STANDARD if examples.class_names == zoo_card("cifar10-standard").class_names else ""
+    for name in (model, beside):
+        require_same_classes(name, examples)
+    labels = {"zoo:cifar10-robust": "robust", "zoo:cifar10-dog-cat": "robust", STANDARD: "standard"}
+    models = {
+        labels.get(name, name): find_classifier(name, device=device_of(common))
+        for name in (model, beside)
+        if name
+    }
     with watching(quiet=common.quiet) as watch:
         studio = open_studio(models, examples, progress=watch("demo"))
     with serving(studio, host=host, port=port) as address:

@@ -1,22 +1,20 @@
 """`notbugs draw TASK`: what a robust model can draw."""
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, final
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
+from notbugs.app.canvas import PLAIN, Canvas
 from notbugs.app.cli import app
 from notbugs.app.options import (
     DEFAULT,
     SKETCHES,
     Common,
-    Data,
-    DataRoot,
-    Drawer,
-    Split,
     device_of,
     job_of,
     load_images,
+    require_same_classes,
     settle,
     show,
     sketched,
@@ -26,7 +24,7 @@ from notbugs.errors import NotbugsError, require_positive, unknown
 if TYPE_CHECKING:
     from notbugs.data import LabeledImages
     from notbugs.drawings import Task
-    from notbugs.synthesis import ClassGaussians, Pace
+    from notbugs.synthesis import ClassGaussians
 
 drawing = App(
     name="draw",
@@ -35,40 +33,6 @@ drawing = App(
 app.command(drawing)
 
 
-@Parameter(name="*")
-@final
-@dataclass(frozen=True, kw_only=True)
-class Canvas:
-    """Options that every drawing takes."""
-
-    model: Drawer = "zoo:cifar10-robust"
-    data: Data = SKETCHES
-    data_root: DataRoot = None
-    split: Split = "test"
-    n: Annotated[int, Parameter(help="Images: the columns of the sheet.")] = 10
-    frames: Annotated[int, Parameter(help="Pictures of the way there.")] = 20
-    eps: Annotated[float | None, Parameter(help="How far: L2, pixel units. Default: the drawing's own.")] = (
-        None
-    )
-    steps: int | None = None
-    step_size: float | None = None
-
-    def paced(self, pace: "Pace", side: int) -> "Pace":
-        """The drawing's own pace for images of this side, with what was asked for instead."""
-        if self.eps is self.steps is self.step_size is None:
-            return pace
-        scaled = pace.scaled(side, side)
-        steps = scaled.steps if self.steps is None else self.steps
-        return replace(
-            scaled,
-            eps=scaled.eps if self.eps is None else self.eps,
-            steps=steps,
-            step_size=scaled.step_size if self.step_size is None else self.step_size,
-            halvings=min(scaled.halvings, max(0, steps - 1)),
-        )
-
-
-PLAIN = Canvas()
 To = Annotated[str, Parameter(help="A class by name. Default: the next one of each image.")]
 Unit = Annotated[int | None, Parameter(help="A feature by number. Default: the one that differs most.")]
 Rectangle = Annotated[str, Parameter(help="TOP,LEFT,HEIGHTxWIDTH in pixels.")]
@@ -176,7 +140,7 @@ def superres(
 def translate(*, to: To = "", canvas: Canvas = PLAIN, common: Common = DEFAULT) -> None:
     """Each image turned into another class.
 
-    Example: notbugs draw translate --data cifar10:horse,deer --to deer
+    Example: notbugs draw translate --data cifar10 --to deer
     """
     _draw("translate", canvas, common, to=to)
 
@@ -207,8 +171,7 @@ def collide(*, canvas: Canvas = PLAIN, common: Common = DEFAULT) -> None:
 
     Example: notbugs draw collide --model zoo:cifar10-standard --eps 0.5
     """
-    chosen = {"eps": canvas.eps, "steps": canvas.steps}
-    _draw("collide", canvas, common, **{name: value for name, value in chosen.items() if value is not None})
+    _draw("collide", canvas, common)
 
 
 @drawing.command
@@ -257,11 +220,17 @@ def _draw(name: str, canvas: Canvas, common: Common, **parameters: Any) -> None:
     model = find_classifier(canvas.model, device=device_of(common))
     canvas = replace(canvas, data=sketched(canvas.data, canvas.model))
     images = load_images(canvas.data, canvas.data_root, common, split=canvas.split).part(canvas.n)
+    require_same_classes(canvas.model, images)
     if parameters.get("to") and parameters["to"] not in images.class_names:
         raise unknown("class", parameters["to"], images.class_names)
+    known = {field.name: field.default for field in fields(TASKS[name])}  # type: ignore[arg-type]
+    if "pace" in known:
+        parameters["pace"] = canvas.paced(known["pace"], *images.images.shape[2:])  # type: ignore[arg-type]
+    else:
+        for option in set(canvas.asked) - set(known):
+            raise NotbugsError(f"{name} takes no --{option.replace('_', '-')}")
+        parameters |= canvas.asked
     task: Task = TASKS[name](**parameters)
-    if hasattr(task, "pace"):
-        task = replace(task, pace=canvas.paced(task.pace, images.images.shape[-1]))  # type: ignore[type-var]
     gaussians = _gaussians(canvas, images, common) if name == "generate" else None
     with watching(quiet=common.quiet) as watch:
         run = draw_job(

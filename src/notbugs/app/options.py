@@ -111,6 +111,21 @@ def sketched(source: str, model: str) -> str:
     return f"{SKETCHES}:{','.join(zoo_card(name).class_names)}"
 
 
+def require_same_classes(model: str, images: "LabeledImages") -> None:
+    """Raise NotbugsError where a shipped model's classes are others than the images', or in another order."""
+    from notbugs.models import zoo_card, zoo_names
+
+    name = model.removeprefix("zoo:")
+    if not model.startswith("zoo:") or name not in zoo_names():
+        return
+    wanted = zoo_card(name).class_names
+    if images.class_names != wanted:
+        raise NotbugsError(
+            f"{model} knows the classes {', '.join(wanted)}, in this order; the images have "
+            f"{', '.join(images.class_names)}: give --data with the model's"
+        )
+
+
 def job_of(common: Common, progress: "Progress") -> "Job":
     from notbugs.jobs import Job
 

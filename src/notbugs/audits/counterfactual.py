@@ -91,10 +91,10 @@ def changed_features(
     """The features whose change did most for the target against the old answer, and how much of the way each went.
 
     Shares of the change of the logit difference, of features times the head's weights; they need a linear head named
-    `head`. Raises NotbugsError without one.
+    `head`. NaN for an image that did not change. Raises NotbugsError without a head.
     """
-    head = getattr(model, "head", None)
-    if not isinstance(head, torch.nn.Linear):
+    head = linear_head(model)
+    if head is None:
         raise NotbugsError(f"{type(model).__name__} has no linear head to weigh features by")
     embed = embedding_of(model)
     with frozen(model), torch.no_grad():
@@ -107,4 +107,10 @@ def changed_features(
     return largest.indices, largest.values
 
 
-__all__ = ["Counterfactuals", "changed_features", "counterfactuals"]
+def linear_head(model: Classifier) -> torch.nn.Linear | None:
+    """What makes logits of features, where that is linear and named `head`."""
+    head = getattr(model, "head", None)
+    return head if isinstance(head, torch.nn.Linear) else None
+
+
+__all__ = ["Counterfactuals", "changed_features", "counterfactuals", "linear_head"]

@@ -164,5 +164,6 @@ __all__ = [
     "margin_gradients",
     "planted_masks",
     "pointing_game",
+    "saliency_maps",
     "smooth_gradient",
 ]

@@ -23,7 +23,7 @@ from notbugs.errors import NotbugsError
 from notbugs.tensors import Images
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"})
-_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 _BLOCK = 512  # images converted to float32 at a time, so that the 8-bit copy stays in the cache
 
 Encoded = tuple[str, bytes]
@@ -95,7 +95,7 @@ def _reading(where: str) -> Iterator[None]:
     except Exception as error:  # decoders raise OSError, SyntaxError, struct.error, zlib.error and more
         raise NotbugsError(
             f"{where}: not a complete image ({_one_line(error)}); replace or remove it "
-            f"(read here: {', '.join(_FORMATS)})"
+            f"(read here: {', '.join(FORMATS)})"
         ) from error
 
 
@@ -106,7 +106,7 @@ def _one_line(error: Exception) -> str:
 
 
 def _upright_size(where: str, content: bytes) -> Frame:
-    with _reading(where), Image.open(io.BytesIO(content), formats=_FORMATS) as picture:
+    with _reading(where), Image.open(io.BytesIO(content), formats=FORMATS) as picture:
         width, height = picture.size
         turned = picture.getexif().get(0x0112, 1) in (5, 6, 7, 8)  # EXIF orientations that swap the sides
     return (width, height) if turned else (height, width)
@@ -114,7 +114,7 @@ def _upright_size(where: str, content: bytes) -> Frame:
 
 def _decoded(where: str, content: bytes) -> Image.Image:
     """Mode RGB; or mode F with values in [0, 1] where the file has 16 bits."""
-    with _reading(where), Image.open(io.BytesIO(content), formats=_FORMATS) as picture:
+    with _reading(where), Image.open(io.BytesIO(content), formats=FORMATS) as picture:
         picture.load()
         if picture.mode == "RGB" and not picture.info:  # the fast path: most data sets hold nothing else
             return picture

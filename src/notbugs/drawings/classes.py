@@ -31,9 +31,9 @@ class Generation(Task):
                 "generation starts from the classes' Gaussians; give images to fit them to: --data"
             )
         classes = artist.data.classes
-        labels = torch.arange(self.count) % classes
+        labels = torch.arange(self.count, device=artist.data.labels.device) % classes
         if self.to:
-            labels = torch.full((self.count,), artist.label_of(self.to))
+            labels = torch.full_like(labels, artist.label_of(self.to))
         seeds, draws = artist.gaussians, artist.generator(self.name)
         drawn = artist.drawn(generate(artist.model, labels, seeds, generator=draws, pace=self.pace))
         return Sheet(

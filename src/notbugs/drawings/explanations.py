@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 import torch
-from torch import nn
 
-from notbugs.audits.counterfactual import Counterfactuals, changed_features, counterfactuals
+from notbugs.audits.counterfactual import Counterfactuals, changed_features, counterfactuals, linear_head
 from notbugs.audits.saliency import saliency_maps
 from notbugs.drawings.task import Artist, Row, Sheet, Task
 from notbugs.errors import NotbugsError, require_positive
+from notbugs.models import frozen
 from notbugs.synthesis import Pace, morph
 from notbugs.tensors import Images, Labels
 
@@ -26,7 +26,7 @@ class Counterfactual(Task):
     """The smallest change, of L2 length `eps` at most in pixel units, after which the model says another class.
 
     Beside it what the class looks like when more may change: as far towards it as each budget of `within` allows, of
-    images of 32 pixels.
+    images of 32 pixels. An image that is taken for the class as it is counts with a distance of 0.
     """
 
     name: ClassVar[str] = "counterfactual"
@@ -46,13 +46,13 @@ class Counterfactual(Task):
         found = counterfactuals(
             artist.model, images, targets, eps=self.eps, steps=self.steps, progress=artist.progress
         )
-        if int(found.found.sum()) < 2:
+        if not bool((found.found & (found.sizes > 0)).any()):
             raise NotbugsError(f"no change within L2 {self.eps:g} was enough; give a larger eps")
         change = found.images - images
         scale = 0.5 / change.abs().flatten(1).amax(1).clamp_min(1e-6).view(-1, 1, 1, 1)
         sizes = tuple(f"L2 {size:.2g}" for size in found.sizes.tolist())
         swept = dict(self._towards(artist, targets, eps) for eps in self.within)
-        with torch.no_grad():
+        with frozen(artist.model), torch.no_grad():
             turned = {eps: artist.model(shown).argmax(1) == targets for eps, shown in swept.items()}
         return Sheet(
             rows=(
@@ -67,7 +67,7 @@ class Counterfactual(Task):
                 Row(
                     title="Where",
                     images=shown_map(found.change().sqrt()),
-                    note="and the features that did most of it" if _head_of(artist.model) else "",
+                    note="and the features that did most of it" if linear_head(artist.model) else "",
                     captions=_features(artist, found),
                 ),
                 *(
@@ -78,15 +78,14 @@ class Counterfactual(Task):
             path=tuple(images + share * change for share in torch.linspace(0, 1, max(2, artist.frames + 1))),
             measured={
                 "distance": found.sizes[found.found],
-                "found": found.found.double(),
-                **{f"turned_within_{eps:.3g}": there.double() for eps, there in turned.items()},
+                "found": found.found,
+                **{f"turned_within_{eps:.3g}": there for eps, there in turned.items()},
             },
         )
 
     def _towards(self, artist: Artist, targets: Labels, eps: float) -> tuple[float, Images]:
         """The budget for images of this size, and what they become within it."""
-        pace = Pace(eps=eps, steps=SWEEP, step_size=2.5 * eps / SWEEP)
-        ascent = morph(artist.model, artist.data.images, targets, pace=pace)
+        ascent = morph(artist.model, artist.data.images, targets, pace=Pace.within(eps, steps=SWEEP))
         return ascent.pace.eps, artist.drawn(ascent).images
 
 
@@ -113,17 +112,14 @@ class Saliency(Task):
 
 def _features(artist: Artist, found: Counterfactuals) -> tuple[str, ...]:
     """Which features carried each change, as in "12: 40 %, 3: 9 %", of the way between the two logits."""
-    if not _head_of(artist.model):
+    if linear_head(artist.model) is None:
         return ()
     units, shares = changed_features(artist.model, found, count=2)
+    changed = found.sizes.isfinite() & (found.sizes > 0)
     return tuple(
         ", ".join(f"{unit}: {100 * share:.0f} %" for unit, share in zip(*one, strict=True)) if there else ""
-        for there, *one in zip(found.found.tolist(), units.tolist(), shares.tolist(), strict=True)
+        for there, *one in zip(changed.tolist(), units.tolist(), shares.tolist(), strict=True)
     )
-
-
-def _head_of(model: nn.Module) -> bool:
-    return isinstance(getattr(model, "head", None), nn.Linear)
 
 
 def shown_map(maps: torch.Tensor) -> Images:

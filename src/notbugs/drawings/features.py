@@ -8,6 +8,7 @@ import torch
 from notbugs.attacks import embedding_of
 from notbugs.drawings.task import Artist, Row, Sheet, Task
 from notbugs.errors import NotbugsError
+from notbugs.models import frozen
 from notbugs.synthesis import FeatureTable, Pace, feature_table, paint, turn, visualize
 from notbugs.synthesis.gaussians import enlarged
 from notbugs.synthesis.visualization import MANIPULATION, PAINTING, VISUALIZATION
@@ -72,7 +73,7 @@ class Visualization(Task):
             generator=artist.generator(self.name)
         )
         noise = (0.5 + SPREAD * enlarged(coarse, (images.shape[2], images.shape[3]))).clamp(0, 1).to(images)
-        with torch.no_grad():
+        with frozen(artist.model), torch.no_grad():
             return noise[embedding_of(artist.model)(noise)[:, units].argmax(0)]
 
 
@@ -114,7 +115,10 @@ class Manipulation(Task):
                 *turned,
             ),
             path=(images, *parts),
-            measured={"missed_by": -drawn.after, "distance": drawn.sizes},
+            measured={
+                "missed_by": -drawn.after.unflatten(0, (-1, count)).mean(0),
+                "distance": drawn.sizes.unflatten(0, (-1, count)).mean(0),
+            },
         )
 
 

@@ -74,7 +74,7 @@ class Interpolation(Task):
                 for pair in range(pairs)
             ),
             path=tuple(rows.transpose(0, 1).unbind()),
-            measured={"residual": -drawn.after},
+            measured={"residual": -drawn.after.unflatten(0, (pairs, self.count)).mean(1)},
         )
 
 

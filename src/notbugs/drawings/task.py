@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from typing import ClassVar, final
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from notbugs.audits.estimate import Estimate, mean_of
+from notbugs.audits.proportion import Proportion
 from notbugs.data.labeled import LabeledImages
 from notbugs.errors import NotbugsError
 from notbugs.models import frozen
@@ -37,12 +38,17 @@ class Sheet:
 
     rows: tuple[Row, ...]
     path: tuple[Images, ...] = ()
-    measured: Mapping[str, Float[Tensor, " _"]] = field(default_factory=dict)
+    measured: Mapping[str, Float[Tensor, " _"] | Bool[Tensor, " _"]] = field(default_factory=dict)
 
     @property
-    def estimates(self) -> dict[str, Estimate]:
-        """The means of what was measured."""
-        return {name: mean_of(values) for name, values in self.measured.items()}
+    def estimates(self) -> dict[str, Estimate | Proportion]:
+        """The means of what was measured, and how many images had what an image has or has not."""
+        return {
+            name: Proportion(int(values.sum()), len(values))
+            if values.dtype == torch.bool
+            else mean_of(values)
+            for name, values in self.measured.items()
+        }
 
 
 @final
@@ -96,7 +102,8 @@ def opinions(
     model: Classifier, images: Images, class_names: Sequence[str], *, most: int = 1
 ) -> tuple[str, ...]:
     """What a model takes each image for, the likeliest first, as in "cat 87 %, dog 9 %"."""
-    chances = model(images).softmax(1)
+    with frozen(model):
+        chances = model(images).softmax(1)
     top = chances.topk(min(most, chances.shape[1]))
     return tuple(
         ", ".join(

@@ -12,6 +12,7 @@ from notbugs.data.eight_bit import eight_bit, picture
 from notbugs.data.labeled import LabeledImages
 from notbugs.description import describe
 from notbugs.drawings import Artist, Sheet, Task, require_fitting
+from notbugs.errors import NotbugsError
 from notbugs.files import write_atomically
 from notbugs.jobs.job import Job
 from notbugs.jobs.subject import Subject
@@ -48,17 +49,22 @@ def draw_job(
         "n": len(data),
         "frames": frames,
         "seed": job.seed,
+        **({"gaussians": gaussians.digest} if gaussians else {}),
         "device": data.images.device.type,
     }
     run = open_run(job.root, f"draw-{task.name}", described)
-    if run.is_done and (run.path / GRID).is_file():
+    if run.is_done and all((run.path / name).is_file() for name in (GRID, IMAGES)):
         return run
     clock = run.clock()
     artist = Artist(
         model=model, data=data, seed=job.seed, gaussians=gaussians, frames=frames, progress=job.progress
     )  # fmt: skip
-    with frozen(model):
-        sheet = task.draw(artist)
+    try:
+        with frozen(model):
+            sheet = task.draw(artist)
+    except NotbugsError:
+        run.withdraw()
+        raise
     write_sheet(run, sheet)
     estimates = sheet.estimates
     run.finish(

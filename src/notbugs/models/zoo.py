@@ -84,9 +84,15 @@ def zoo_model(name: str) -> ImageClassifier:
 
 
 def zoo_seeds(name: str) -> Path | None:
-    """The file of the Gaussians of a shipped model's classes, where there is one."""
-    path = HERE / "seeds" / f"{name}.safetensors"
-    return path if path.is_file() else None
+    """The file of the Gaussians of the classes that a shipped model was trained on, where there is one.
+
+    It is that of any shipped model of the same data: all of them start from the same seeds.
+    """
+    if name not in zoo_names():
+        return None
+    alike = (other for other in zoo_names() if zoo_card(other).data == zoo_card(name).data)
+    files = (HERE / "seeds" / f"{other}.safetensors" for other in alike)
+    return next((path for path in files if path.is_file()), None)
 
 
 def _downloaded(address: str) -> Path:
@@ -96,16 +102,20 @@ def _downloaded(address: str) -> Path:
         raise NotbugsError(
             f"{address}: say what the file must be, as in https://HOST/model.safetensors#sha256=DIGEST"
         )
-    if not url.startswith(("https://", "http://")):
-        raise NotbugsError(f"{address}: models are fetched by https:// only")
+    if not url.startswith(("https://", "http://127.0.0.1:", "http://localhost:")):
+        raise NotbugsError(f"{address}: models are fetched by https://, or from this machine by http://")
     cache_root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     path = cache_root / "notbugs" / "zoo" / f"{wanted}.safetensors"
-    if not path.is_file():
+    if path.is_file():
+        _require_digest(path.read_bytes(), wanted, str(path))
+    else:
         try:
             with urllib.request.urlopen(url, timeout=60) as answer:
-                content = answer.read(LARGEST)
+                content = answer.read(LARGEST + 1)
         except (OSError, ValueError) as error:
             raise NotbugsError(f"{url} could not be fetched ({error}); check address and network") from error
+        if len(content) > LARGEST:
+            raise NotbugsError(f"{url} has more than {LARGEST // 2**30} GiB: that is no model of this kind")
         _require_digest(content, wanted, url)
         write_atomically(path, content)
     return path

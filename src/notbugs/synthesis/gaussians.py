@@ -1,5 +1,6 @@
 """Seeds for generation: one Gaussian per class, fitted to its images (Santurkar et al. 2019, section 3.1)."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -32,14 +33,21 @@ class ClassGaussians:
     roots: Float[Tensor, "classes values rank"]
     image_size: tuple[int, int]
 
+    @property
+    def digest(self) -> str:
+        """What tells them from others."""
+        parts = (self.means, self.roots, torch.tensor(self.image_size))
+        return hashlib.sha256(b"".join(part.cpu().numpy().tobytes() for part in parts)).hexdigest()[:12]
+
     def draw(self, labels: Labels, *, generator: torch.Generator) -> Images:
-        """One seed for each label, in [0, 1]. Raises NotbugsError for a label that there is not."""
+        """One seed for each label, in [0, 1], on its device. Raises NotbugsError for a label that there is not."""
         if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < len(self.means):
             raise NotbugsError(f"labels must lie between 0 and {len(self.means) - 1}")
         noise = torch.empty(len(labels), self.roots.shape[2]).normal_(generator=generator)
-        moved = torch.einsum("nvr,nr->nv", self.roots[labels], noise.to(self.roots))
-        small = self.means[labels] + moved.view(-1, *self.means.shape[1:])
-        return enlarged(small, self.image_size).clamp_(0, 1)
+        rows = labels.to(self.means.device)
+        moved = torch.einsum("nvr,nr->nv", self.roots[rows], noise.to(self.roots))
+        small = self.means[rows] + moved.view(-1, *self.means.shape[1:])
+        return enlarged(small, self.image_size).clamp_(0, 1).to(labels.device)
 
 
 def fit_gaussians(data: LabeledImages, *, side: int = SIDE) -> ClassGaussians:
@@ -56,7 +64,7 @@ def fit_gaussians(data: LabeledImages, *, side: int = SIDE) -> ClassGaussians:
     small = functional.adaptive_avg_pool2d(data.images, (min(side, height), min(side, width)))
     means, roots = [], []
     for label, name in enumerate(data.class_names):
-        own = small[data.labels == label].flatten(1).double()
+        own = small[data.labels == label].flatten(1).cpu().double()
         if len(own) < 2:
             raise NotbugsError(f"class {name} has {len(own)} images: a Gaussian needs at least 2")
         mean = own.mean(0)

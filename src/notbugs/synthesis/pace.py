@@ -21,7 +21,7 @@ class Pace:
     steps: int
     step_size: float
     halvings: int = 0
-    side: int = 32
+    side: float = 32
 
     def __post_init__(self) -> None:
         for name in ("steps", "step_size", "side"):
@@ -33,14 +33,25 @@ class Pace:
                 f"halvings must be at least 0 and fewer than steps, got {self.halvings} of {self.steps}"
             )
 
+    @staticmethod
+    def within(eps: float, *, steps: int) -> "Pace":
+        """Steps that would go two and a half times as far as L2 `eps`, of an image of 32 pixels: they get there on a
+        way that turns.
+
+        Raises NotbugsError for an infinite eps.
+        """
+        if math.isinf(eps):
+            raise NotbugsError("an infinite eps has no step size of its own; give both")
+        return Pace(eps=eps, steps=steps, step_size=2.5 * eps / steps)
+
     def scaled(self, height: int, width: int) -> "Pace":
         """The same change of each value in images of another size: an L2 length grows as the root of their number.
 
         >>> Pace(eps=40, steps=60, step_size=1, side=224).scaled(32, 32).step_size
         0.14285714285714285
         """
-        factor = math.sqrt(height * width) / self.side
-        side = round(math.sqrt(height * width))
+        side = math.sqrt(height * width)
+        factor = side / self.side
         return replace(self, eps=self.eps * factor, step_size=self.step_size * factor, side=side)
 
     def legs(self, frames: int) -> tuple[tuple[int, float], ...]:

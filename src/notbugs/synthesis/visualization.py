@@ -35,6 +35,9 @@ class FeatureTable:
 
     @property
     def deviation(self) -> Float[Tensor, " features"]:
+        """Raises NotbugsError for a single image, which says nothing of how features vary."""
+        if len(self.values) < 2:
+            raise NotbugsError("how features vary is seen on two images or more, got 1: give more (--n)")
         return self.values.std(0)
 
     def at(self, units: Units, level: float) -> Float[Tensor, " units"]:
@@ -46,7 +49,12 @@ class FeatureTable:
         return self.values[:, units].T.topk(count, dim=1).indices
 
     def most_varied(self, count: int) -> Int[Tensor, " count"]:
-        """The units that differ most between images, those that no image moves left out."""
+        """The units that differ most between images, those that no image moves left out.
+
+        Raises NotbugsError where no unit differs.
+        """
+        if not bool((self.deviation > 0).any()):
+            raise NotbugsError("no feature differs between these images: give other ones")
         return self.deviation.topk(min(count, int((self.deviation > 0).sum()))).indices
 
 

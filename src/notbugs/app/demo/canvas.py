@@ -18,6 +18,9 @@ SIDE = 384
 
 STROKE = "#1f5fbf"
 
+LARGEST_SIDE, LAYERS = 2048, 8
+"""What a canvas may send: more than any that the page makes."""
+
 DRAWN = "where I drew"
 PLACES = {
     "middle": (1, 1, 3, 3), "upper half": (0, 0, 2, 4), "lower half": (2, 0, 4, 4),
@@ -58,10 +61,21 @@ def marks_of(canvas: Mapping[str, Any], place: str, side: int) -> Marks:
     if place != DRAWN:
         raise NotbugsError(f"There is no place {place!r}. Choose one of the list.")
     covered = torch.zeros(1, side, side)
-    for layer in canvas.get("layers") or []:
+    layers = canvas.get("layers") or []
+    if len(layers) > LAYERS:
+        raise NotbugsError(f"There are more than {LAYERS} layers. Draw on fewer.")
+    for layer in layers:
+        _require_small(np.asarray(layer))
         strokes = torch.from_numpy(np.asarray(layer)[..., 3].astype(np.float32) / 255)
         covered = torch.maximum(covered, functional.adaptive_avg_pool2d(strokes[None], side))
     return covered >= 0.5
+
+
+def _require_small(values: np.ndarray) -> None:
+    if values.ndim != 3 or max(values.shape[:2]) > LARGEST_SIDE:
+        raise NotbugsError(
+            f"The canvas holds images of at most {LARGEST_SIDE} pixels a side. Upload it anew."
+        )
 
 
 def _enlarged(image: Images) -> Image.Image:
@@ -69,9 +83,13 @@ def _enlarged(image: Images) -> Image.Image:
 
 
 def image_of(pixels: Any, side: int) -> Images:
-    """A picture or its values (height, width, 3 or 4), on white and `side` pixels wide; white where there is none."""
+    """A picture or its values (height, width, 3 or 4), on white and `side` pixels wide; white where there is none.
+
+    Raises NotbugsError for one that is larger than the page makes any.
+    """
     if pixels is None:
         return torch.ones(1, 3, side, side)
+    _require_small(np.asarray(pixels))
     values = torch.from_numpy(np.asarray(pixels).astype(np.float32) / 255).movedim(2, 0)
     seen = values[3:] if len(values) > 3 else torch.ones_like(values[:1])
     on_white = values[:3] * seen + 1 - seen

@@ -23,7 +23,7 @@ ABOUT: dict[Tool, str] = {
     "morph": "The image, changed step by step until the model is sure of another class.",
     "paint": "Draw on the image where, choose a feature, and the model paints it there.",
     "fill": "Draw over what is to go; the model fills it with what the class would have there.",
-    "dial": "One feature turned up or down, as little else changed as possible.",
+    "dial": "One feature turned up or down, until it has the value that the dial says.",
     "saliency": "Where a small change moves the answer most: all models side by side.",
     "walk": "From the image to another one, through what the model makes of both.",
 }
@@ -142,7 +142,7 @@ def _tool_parts(studio: Studio, first: Wish) -> dict[str, Any]:
         "model": gradio.Dropdown(list(studio.models), value=first.model, label="Who draws", filterable=False),
         "to": gradio.Dropdown(list(studio.class_names), value=first.to, label="Class", filterable=False),
         "strength": gradio.Slider(
-            *STRENGTHS, value=first.strength, step=0.5, label="How far it may go (L2 distance)"
+            *STRENGTHS, value=first.strength, step=0.5, label="How far it may go (L2, of 32 pixels a side)"
         ),
         "place": gradio.Dropdown(
             [DRAWN, *PLACES], value=DRAWN, label="Where", visible=False, filterable=False

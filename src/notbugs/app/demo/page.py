@@ -91,7 +91,7 @@ def _uploaded(side: int, shown: Callable[[Images], Any]) -> Callable[[bytes], An
         try:
             return shown(read_upload(content, side))
         except NotbugsError as error:
-            gradio.Warning(str(error))
+            gradio.Warning(escape(str(error)))
             return gradio.skip()
 
     return upload
@@ -105,7 +105,7 @@ def _on_drawing(studio: Studio, parts: Parts) -> None:
             wish = _wish(studio, *values)
             yield from _drawn(studio, wish)
         except NotbugsError as error:
-            gradio.Warning(str(error))
+            gradio.Warning(escape(str(error)))
             yield _result(None, _said(str(error)))
 
     drawing = parts.go.click(draw, parts.controls, outputs, concurrency_limit=AT_ONCE, **QUIET)
@@ -130,7 +130,7 @@ def _on_links(studio: Studio, parts: Parts, page: gradio.Blocks) -> None:
         try:
             wish = Wish.from_query(studio, query)
         except NotbugsError as error:
-            gradio.Warning(str(error))
+            gradio.Warning(escape(str(error)))
             return [gradio.skip()] * len(restored)
         units = gradio.update(choices=unit_choices(studio, wish.model), value=wish.unit)
         return [
@@ -202,7 +202,10 @@ def _take(wish: Wish, shown: Sequence[Image.Image], query: str) -> str:
     if wish.tool != "saliency":
         way = data_uri(encoded(shown, "WEBP"), "image/webp")
         links.append(f'<a download="notbugs-{wish.tool}.webp" href="{way}">The way there (WebP)</a>')
-    links.append(f'<a href="?{escape(query)}">Link to this</a>')
+    if query:
+        links.append(f'<a href="?{escape(query)}">Link to this</a>')
+    else:
+        links.append("These images are too large for a link.")
     return f"<p>{' '.join(links)}</p>"
 
 

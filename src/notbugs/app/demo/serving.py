@@ -11,6 +11,7 @@ from PIL import Image
 
 from notbugs.app.demo.studio import Studio
 from notbugs.app.demo.uploads import LARGEST_FILE, LARGEST_IMAGE
+from notbugs.data.decoding import FORMATS
 from notbugs.errors import NotbugsError
 
 POLICY = (
@@ -18,6 +19,8 @@ POLICY = (
     "style-src 'self' 'unsafe-inline'; frame-ancestors 'self'; form-action 'self'; base-uri 'self'"
 )
 """What a browser may load for this page: what comes from where the page came from."""
+
+HEADERS = ((b"content-security-policy", POLICY.encode()), (b"x-content-type-options", b"nosniff"))
 
 MOST_SESSIONS, FIRST_PORT = 200, 7860
 FONTS = ["system-ui", "sans-serif"]
@@ -40,13 +43,23 @@ class OwnOnly:
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         async def send_with_policy(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (b"content-security-policy", POLICY.encode())]
+                message["headers"] = [*message.get("headers", ()), *HEADERS]
             await send(message)
 
         from starlette.requests import ClientDisconnect
 
         with suppress(ClientDisconnect):  # who leaves while a file is on its way is no error
             await self._app(scope, receive, send_with_policy)
+
+
+def _limit_pillow() -> None:
+    """Whatever opens images in this process, the web framework too, knows no more kinds than uploads may have, and
+    refuses what is too large: the other readers are much code, and some start programs.
+    """
+    Image.init()
+    for kind in set(Image.OPEN) - set(FORMATS):
+        del Image.OPEN[kind]
+    Image.MAX_IMAGE_PIXELS = LARGEST_IMAGE // 2  # Pillow refuses twice as many
 
 
 @contextmanager
@@ -56,6 +69,8 @@ def serving(studio: Studio, *, host: str, port: int | None) -> Iterator[str]:
     Without a `port` the first free one from 7860 on. What visitors upload lies in a directory of its own, which goes
     with the block. Raises NotbugsError where the port cannot be had, and without gradio.
     """
+    if port is not None and not 0 < port < 2**16:
+        raise NotbugsError(f"--port {port}: a port is a number from 1 to {2**16 - 1}")
     with tempfile.TemporaryDirectory(prefix="notbugs-demo-") as uploads:
         os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_TEMP_DIR": uploads}
         try:
@@ -65,7 +80,7 @@ def serving(studio: Studio, *, host: str, port: int | None) -> Iterator[str]:
             raise NotbugsError("the page needs gradio: pip install 'notbugs[page]'") from error
         from notbugs.app.demo.page import build_page
 
-        Image.MAX_IMAGE_PIXELS = LARGEST_IMAGE // 2  # Pillow refuses twice as many, whoever opens them
+        _limit_pillow()
         page = build_page(studio)
         try:
             _, address, _ = page.launch(

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import final
 
+import torch
 from torch import nn
 
 from notbugs.data.labeled import LabeledImages
@@ -38,6 +39,10 @@ class Studio:
     @property
     def side(self) -> int:
         return self.data.images.shape[-1]
+
+    @property
+    def device(self) -> torch.device:
+        return self.data.images.device
 
     @property
     def class_names(self) -> tuple[str, ...]:

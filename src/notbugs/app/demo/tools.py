@@ -21,7 +21,7 @@ from notbugs.tensors import Images
 FRAMES, WALK = 20, 8
 FILLING = replace(INPAINTING, eps=10, step_size=0.5)
 WALKING = Pace(eps=1000, steps=100, step_size=1.0, halvings=4, side=32)
-"""The published paces in fewer, longer steps: somebody waits."""
+"""Somebody waits, and wants to see a filling that is one."""
 
 
 @final
@@ -44,15 +44,15 @@ def looks(studio: Studio, wish: Wish) -> Iterator[Look]:
 
 
 def _morph(studio: Studio, wish: Wish) -> Iterator[Look]:
-    label = torch.tensor([studio.class_names.index(wish.to)])
-    pace = Pace(eps=wish.strength, steps=60, step_size=2.5 * wish.strength / 60)
+    label = torch.tensor([studio.class_names.index(wish.to)], device=studio.device)
+    pace = Pace.within(wish.strength, steps=60)
     ascent = morph(studio.models[wish.model], wish.image, label, pace=pace)
     return _watched(studio, wish, ascent, f"towards {wish.to}")
 
 
 def _paint(studio: Studio, wish: Wish) -> Iterator[Look]:
     _require_marks(wish)
-    unit = torch.tensor([wish.unit])
+    unit = torch.tensor([wish.unit], device=studio.device)
     ascent = paint(studio.models[wish.model], wish.image, wish.marks, unit, pace=PAINTING)
     return _watched(studio, wish, ascent, f"feature {wish.unit} painted")
 
@@ -61,13 +61,13 @@ def _fill(studio: Studio, wish: Wish) -> Iterator[Look]:
     _require_marks(wish)
     if bool(wish.marks.all()):
         raise NotbugsError("The hole is the whole image. Leave some of it to go by.")
-    label = torch.tensor([studio.class_names.index(wish.to)])
+    label = torch.tensor([studio.class_names.index(wish.to)], device=studio.device)
     ascent = inpaint(studio.models[wish.model], wish.image, wish.marks, label, pace=FILLING)
     return _watched(studio, wish, ascent, f"filled as {wish.to}")
 
 
 def _dial(studio: Studio, wish: Wish) -> Iterator[Look]:
-    unit = torch.tensor([wish.unit])
+    unit = torch.tensor([wish.unit], device=studio.device)
     value = studio.features[wish.model].table.at(unit, wish.level)
     ascent = turn(studio.models[wish.model], wish.image, unit, value, pace=MANIPULATION)
     return _watched(studio, wish, ascent, f"feature {wish.unit} turned to {wish.level:+g} deviations")

@@ -3,7 +3,7 @@
 import base64
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, final, get_args
 from urllib.parse import urlencode
 
@@ -23,7 +23,7 @@ STRENGTHS, LEVELS = (0.5, 12.0), (-4.0, 12.0)
 """How far a morph may go: L2, pixel units, of an image of 32 pixels; how far a dial may be turned: deviations."""
 
 LONGEST_LINK = 12_000
-"""Characters, of each image of a link."""
+"""Characters, of a whole link: servers refuse much longer ones."""
 
 
 @final
@@ -63,6 +63,8 @@ class Wish:
         if chosen.get("tool", TOOLS[0]) not in TOOLS:
             raise unknown("tool", chosen["tool"], TOOLS)
         wish = Wish(**{**settings, "model": model, **chosen})
+        at = {name: getattr(wish, name).to(studio.device) for name in ("image", "marks", "other")}
+        wish = replace(wish, **at)
         if wish.to not in studio.class_names:
             raise unknown("class", wish.to, studio.class_names)
         if not 0 <= wish.unit < studio.features[model].table.values.shape[1]:
@@ -73,13 +75,14 @@ class Wish:
         return wish
 
     def query(self) -> str:
-        """This wish as the query of a link. An image too large for one is left out."""
+        """This wish as the query of a link; nothing where its images are too large for one."""
         values = {
             field.name: _text(getattr(self, field.name))
             for field in fields(self)
             if field.name != "other" or self.tool == "walk"
         }
-        return urlencode({name: text for name, text in values.items() if text and len(text) <= LONGEST_LINK})
+        query = urlencode({name: text for name, text in values.items() if text})
+        return query if len(query) <= LONGEST_LINK else ""
 
     @staticmethod
     def from_query(studio: Studio, query: Mapping[str, str]) -> "Wish":
