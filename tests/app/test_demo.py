@@ -1,6 +1,8 @@
 """The page's parts without a browser: uploads, links, the canvas, what each tool does."""
 
 import random
+import subprocess
+import sys
 from dataclasses import fields, replace
 from urllib.parse import parse_qsl
 
@@ -15,7 +17,7 @@ from notbugs.app.demo.canvas import DRAWN, PLACES, marks_of, on_canvas, with_str
 from notbugs.app.demo.studio import open_studio
 from notbugs.app.demo.tools import looks
 from notbugs.app.demo.uploads import read_text, read_upload
-from notbugs.app.demo.wish import TOOLS, Wish
+from notbugs.app.demo.wish import LONGEST_LINK, TOOLS, Wish
 from notbugs.errors import NotbugsError
 from notbugs.seeds import generator
 
@@ -86,7 +88,7 @@ def test_a_link_brings_back_what_it_says(studio, image):
     for field in fields(Wish):
         one, other = getattr(wish, field.name), getattr(back, field.name)
         assert torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other, field.name
-    assert len(wish.query()) < 16_000
+    assert len(wish.query()) <= LONGEST_LINK
 
 
 @pytest.mark.parametrize(
@@ -109,6 +111,37 @@ def test_what_a_link_leaves_out_is_as_at_first(studio):
     assert torch.equal(named.image, first.image)
     assert "other" not in named.query()
     assert "marks" not in named.query()
+
+
+def test_images_too_large_for_a_link_make_none(studio):
+    noise = torch.rand(1, 3, 96, 96, generator=generator(0))
+    wish = replace(Wish.of(studio), image=noise, other=noise, marks=torch.zeros(1, 96, 96, dtype=torch.bool))
+    assert wish.query() == ""
+
+
+@pytest.mark.parametrize("shape", [(4000, 10, 3), (10, 10), (10, 4000, 4)])
+def test_a_canvas_that_the_page_never_sends_is_refused(shape):
+    sent = np.zeros(shape, np.uint8)
+    with pytest.raises(NotbugsError, match="pixels a side"):
+        without_strokes({"background": sent}, SIDE)
+    with pytest.raises(NotbugsError, match="pixels a side"):
+        marks_of({"layers": [sent]}, DRAWN, SIDE)
+    with pytest.raises(NotbugsError, match="layers"):
+        marks_of({"layers": [np.zeros((10, 10, 4), np.uint8)] * 9}, DRAWN, SIDE)
+
+
+def test_the_server_reads_no_other_kinds_of_images():
+    """In a process of its own: it is for whatever opens images there, the web framework too."""
+    code = (
+        "import io, sys; from PIL import Image; from notbugs.app.demo.serving import limit_pillow\n"
+        "limit_pillow()\n"
+        "for kind in ('PNG', 'TIFF', 'EPS', 'PPM', 'ICO', 'JPEG'):\n"
+        "    stream = io.BytesIO(); Image.new('RGB', (64, 64)).save(stream, format=kind); stream.seek(0)\n"
+        "    try: Image.open(stream).load(); print(kind)\n"
+        "    except OSError: pass\n"
+    )
+    asked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert asked.stdout.split() == ["PNG", "JPEG"]
 
 
 def test_the_canvas_gives_back_what_was_put_on_it(image):

@@ -52,13 +52,12 @@ class OwnOnly:
             await self._app(scope, receive, send_with_policy)
 
 
-def _limit_pillow() -> None:
+def limit_pillow() -> None:
     """Whatever opens images in this process, the web framework too, knows no more kinds than uploads may have, and
     refuses what is too large: the other readers are much code, and some start programs.
     """
     Image.init()
-    for kind in set(Image.OPEN) - set(FORMATS):
-        del Image.OPEN[kind]
+    Image.ID[:] = [kind for kind in Image.ID if kind in FORMATS]
     Image.MAX_IMAGE_PIXELS = LARGEST_IMAGE // 2  # Pillow refuses twice as many
 
 
@@ -80,7 +79,7 @@ def serving(studio: Studio, *, host: str, port: int | None) -> Iterator[str]:
             raise NotbugsError("the page needs gradio: pip install 'notbugs[page]'") from error
         from notbugs.app.demo.page import build_page
 
-        _limit_pillow()
+        limit_pillow()
         page = build_page(studio)
         try:
             _, address, _ = page.launch(
@@ -100,4 +99,4 @@ def serving(studio: Studio, *, host: str, port: int | None) -> Iterator[str]:
             page.close(verbose=False)
 
 
-__all__ = ["serving"]
+__all__ = ["limit_pillow", "serving"]
