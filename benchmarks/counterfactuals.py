@@ -20,6 +20,7 @@ from notbugs.audits.estimate import mean_of
 from notbugs.data import LabeledImages, load
 from notbugs.data.tagged import tag_region
 from notbugs.description import describe
+from notbugs.drawings.explanations import shown_change
 from notbugs.jobs.drawing import grid
 from notbugs.models import ImageClassifier, build
 from notbugs.threats import L2
@@ -61,7 +62,7 @@ def main() -> None:
         model = train(network, data, config, seed=options.seed)
         found = asked(model, test, options.steps)
         told[name] = {"source": source, "training": describe(config), **measured(model, test, found, inside)}
-        rows += [found.images[:SHOWN], shown(found)[:SHOWN]]
+        rows += [found.images[:SHOWN], shown_change((found.images - found.originals)[:SHOWN])]
         share = told[name]["energy_inside"]
         print(f"{name}: {share['mean']:.3f} {share['interval']} of the change inside the tag", flush=True)
     write(
@@ -106,12 +107,6 @@ def measured(
         },
         **{name: {"mean": one.value, "interval": one.interval} for name, one in values.items()},
     }
-
-
-def shown(found: Counterfactuals) -> torch.Tensor:
-    """The changes around grey, each as strong as it can be shown."""
-    change = found.images - found.originals
-    return 0.5 + 0.5 * change / change.abs().flatten(1).amax(1).clamp_min(1e-6).view(-1, 1, 1, 1)
 
 
 def arguments() -> argparse.Namespace:

@@ -25,6 +25,7 @@ from notbugs.audits.estimate import Estimate, bootstrapped, mean_of
 from notbugs.audits.fidelity import nearest_distance
 from notbugs.audits.proportion import Proportion
 from notbugs.audits.realism import class_score, frechet_distance
+from notbugs.audits.views import predictions
 from notbugs.data import load
 from notbugs.drawings import Artist, Generation, Inpainting, Inversion, SuperResolution
 from notbugs.models import frozen
@@ -96,8 +97,7 @@ def main() -> None:
     judges, about = [], {}
     for name, run in options.judge.items():
         model = find_classifier(run)
-        with frozen(model), torch.no_grad():
-            right = torch.cat([model(part).argmax(1) for part in test.images.split(PART)]) == test.labels
+        right = predictions(model, test.images) == test.labels
         about[name] = {"digest": model_digest(model), "clean_accuracy": float(right.float().mean())}
         reference = seen_by(model, test.images[count:])
         judges.append(Judge(name=name, model=model, reference=reference, seed=options.seed))

@@ -21,9 +21,17 @@ ROWS = {
     "super-resolution 7x, SSIM": ("super-resolution x7", "ssim", 1),
     "in-painting, error inside the hole": ("in-painting", "error_inside", 1),
     "perceptual alignment": ("alignment", "cosine_to_the_next_classes_mean", 1),
-    "generation, class score": ("generation", "class_score", 1),
-    "generation, Fréchet distance": ("generation", "frechet_distance", 1),
-    "generation, seen as its class": ("generation", "right_class", 100),
+    "in-painting as published, error": ("in-painting as published", "error_inside", 1),
+    **{
+        f"{kind}, {label}, {judge} judge": (f"{kind}, {judge} judge", measure, scale)
+        for kind in ("generation", "generation as published")
+        for judge in ("standard", "robust")
+        for label, measure, scale in (
+            ("class score", "class_score", 1),
+            ("Fréchet distance", "frechet_distance", 1),
+            ("seen as its class, %", "right_class", 100),
+        )
+    },
     "generation, nearest training image": ("generation", "nearest_training_image", 1),
 }
 
@@ -42,12 +50,28 @@ def cells_of(start):
 def test_the_table_holds_the_committed_numbers(row):
     kind, measure, scale = ROWS[row]
     measures = json.loads((ROOT / "results" / "drawings.json").read_text())["measures"]
-    for cell, model in zip(cells_of(row)[2:4], ("cifar10-robust", "cifar10-standard"), strict=True):
-        found = measures[model][kind][measure]
+    columns = ("cifar10-robust", "cifar10-standard", "robust - standard")
+    for cell, column in zip(cells_of(row)[2:5], columns, strict=True):
+        found = measures[column].get(kind, {}).get(measure)
+        if not found:
+            assert (column, cell.strip()) == ("robust - standard", ""), (
+                "what is of no pair of images has no difference"
+            )
+            continue
         wanted = [scale * number for number in (found["value"], *found["interval"])]
-        shown = numbers(cell)
         digits = len(cell.split(" ")[0].partition(".")[2])
-        assert shown == [round(number, digits) for number in wanted], (row, model)
+        assert numbers(cell) == [round(number, digits) for number in wanted], (row, column)
+
+
+def test_the_robust_model_is_better_wherever_the_page_says_so():
+    measures = json.loads((ROOT / "results" / "drawings.json").read_text())["measures"]
+    for row, (kind, measure, _) in ROWS.items():
+        better = cells_of(row)[1]
+        robust, standard = (
+            measures[name][kind][measure]["value"] for name in ("cifar10-robust", "cifar10-standard")
+        )
+        if better in ("less", "more") and "as published" not in row:
+            assert (robust < standard) == (better == "less"), row
 
 
 @pytest.mark.parametrize("name", zoo_names())

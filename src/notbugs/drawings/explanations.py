@@ -49,7 +49,6 @@ class Counterfactual(Task):
         if not bool((found.found & (found.sizes > 0)).any()):
             raise NotbugsError(f"no change within L2 {self.eps:g} was enough; give a larger eps")
         change = found.images - images
-        scale = 0.5 / change.abs().flatten(1).amax(1).clamp_min(1e-6).view(-1, 1, 1, 1)
         sizes = tuple(f"L2 {size:.2g}" for size in found.sizes.tolist())
         swept = dict(self._towards(artist, targets, eps) for eps in self.within)
         with frozen(artist.model), torch.no_grad():
@@ -60,7 +59,7 @@ class Counterfactual(Task):
                 Row(title="Changed", images=found.images, captions=artist.answers(found.images)),
                 Row(
                     title="Change",
-                    images=0.5 + scale * change,
+                    images=shown_change(change),
                     note="as strong as it can be shown around grey",
                     captions=sizes,
                 ),
@@ -122,10 +121,15 @@ def _features(artist: Artist, found: Counterfactuals) -> tuple[str, ...]:
     )
 
 
+def shown_change(change: Images) -> Images:
+    """Changes around grey, each as strong as it can be shown."""
+    return 0.5 + 0.5 * change / change.abs().flatten(1).amax(1).clamp_min(1e-6).view(-1, 1, 1, 1)
+
+
 def shown_map(maps: torch.Tensor) -> Images:
     """Maps (images, height, width) as grey pictures, each by its own brightest pixels."""
     brightest = maps.flatten(1).quantile(BRIGHTEST, dim=1).clamp_min(1e-12).view(-1, 1, 1)
     return (maps / brightest).clamp(0, 1)[:, None].expand(-1, 3, -1, -1)
 
 
-__all__ = ["Counterfactual", "Saliency", "shown_map"]
+__all__ = ["Counterfactual", "Saliency", "shown_change", "shown_map"]
