@@ -96,5 +96,5 @@ def test_who_asks_it_to_stop_is_told_how_to_go_on(tmp_path: Path, asked: signal.
     process.send_signal(asked)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert errors.decode() == "notbugs: stopped; the same command goes on where this one was\n"
+    assert errors.decode() == "notbugs: stopped; the same command goes on with what was finished\n"
     assert not list(tmp_path.rglob("result.json"))

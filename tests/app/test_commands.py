@@ -207,6 +207,10 @@ def test_a_drawing_is_a_sheet_an_animation_and_a_page(
     for words, said in (
         (("collide", "--step-size", "1"), "collide takes no --step-size"),
         (("saliency", "--eps", "1"), "saliency takes no --eps"),
+        (("sketch", "--eps", "1e20"), "eps must be positive and at most"),
+        (("sketch", "--step-size", "inf"), "step_size must be at most"),
+        (("manipulate", "--levels", "1,nan"), "expected numbers with commas between"),
+        (("inpaint", "--hole", "foo"), "--hole 'foo': expected TOP,LEFT,HEIGHTxWIDTH"),
         (("paint", "--unit", "999"), "the model has the features"),
         (("translate", "--data", "sketches:ship,cat"), "in this order"),
     ):
@@ -217,6 +221,21 @@ def test_a_drawing_is_a_sheet_an_animation_and_a_page(
         refused = notbugs("draw", *words, "--out", "nothing")
         assert refused.code == 2
         assert f"{words[1]} '{words[2]}': expected numbers with commas between" in refused.err
+
+
+def test_a_sheet_may_be_wider_than_an_animation_can_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, notbugs: Callable
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    save_model(build("convnet-8-8-8-8", classes=10, seed=0), "model.safetensors")
+    result = parsed(
+        notbugs("draw", "sketch", "--model", "model.safetensors", "--n", "170", "--steps", "1", "--json")
+    )
+    assert result["counts"]["distance"] == 170
+    (run,) = Path("runs").iterdir()
+    with Image.open(run / "grid.png") as sheet, Image.open(run / "path.webp") as moving:
+        assert sheet.width == 170 * 100 + 4
+        assert moving.width == 24 * 100 + 4
 
 
 def test_an_eps_alone_is_one_that_can_be_reached() -> None:

@@ -79,7 +79,17 @@ def test_one_image_is_drawn_too(name, artist):
     if name == "manipulate":  # a dial is marked in deviations
         return
     sheet = task.draw(replace(artist, data=artist.data.first(1)))
-    assert all(found.interval is None or found.n > 0 for found in sheet.estimates.values())
+    drawn = 10 if name == "generate" else 1
+    assert all(found.n <= drawn for found in sheet.estimates.values())
+
+
+def test_an_interval_keeps_to_what_a_measure_can_be(artist):
+    """Of two images Student's is six deviations wide."""
+    few = replace(artist, data=artist.data.first(2))
+    found = short(TASKS["superres"]).draw(few).estimates | short(TASKS["translate"]).draw(few).estimates
+    assert found["ssim"].interval[1] <= 1
+    assert found["log_probability"].interval[1] <= 0
+    assert found["distance"].interval[0] >= 0
 
 
 def test_what_an_image_has_or_has_not_is_a_proportion(artist):

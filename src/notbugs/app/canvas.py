@@ -24,11 +24,11 @@ class Canvas:
     split: Split = "test"
     n: Annotated[int, Parameter(help="Images: the columns of the sheet.")] = 10
     frames: Annotated[int, Parameter(help="Pictures of the way there.")] = 20
-    eps: Annotated[float | None, Parameter(help="How far: L2, pixel units. Default: the drawing's own.")] = (
-        None
-    )
-    steps: int | None = None
-    step_size: float | None = None
+    eps: Annotated[
+        float | None, Parameter(help="How far: L2, pixel units of these images. Default: the drawing's own.")
+    ] = None
+    steps: Annotated[int | None, Parameter(help="Default: the drawing's own.")] = None
+    step_size: Annotated[float | None, Parameter(help="L2, pixel units. Default: the drawing's own.")] = None
 
     @property
     def asked(self) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def main(tokens: Sequence[str] | None = None) -> None:
     except (CycloptsError, NotbugsError) as error:
         fail(" ".join(str(error).split()), code=2)
     except KeyboardInterrupt:
-        fail("stopped; the same command goes on where this one was", code=130)
+        fail("stopped; the same command goes on with what was finished", code=130)
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has had enough
         sys.exit(141)

@@ -1,5 +1,6 @@
 """`notbugs draw TASK`: what a robust model can draw."""
 
+import math
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,6 +35,8 @@ app.command(drawing)
 
 
 To = Annotated[str, Parameter(help="A class by name. Default: the next one of each image.")]
+OwnClass = Annotated[str, Parameter(help="A class by name. Default: its own.")]
+EachClass = Annotated[str, Parameter(help="A class by name. Default: all in turn.")]
 Unit = Annotated[int | None, Parameter(help="A feature by number. Default: the one that differs most.")]
 Rectangle = Annotated[str, Parameter(help="TOP,LEFT,HEIGHTxWIDTH in pixels.")]
 
@@ -104,7 +107,12 @@ def manipulate(
 
 
 @drawing.command
-def generate(*, to: To = "", canvas: Canvas = PLAIN, common: Common = DEFAULT) -> None:
+def generate(
+    *,
+    to: EachClass = "",
+    canvas: Canvas = PLAIN,
+    common: Common = DEFAULT,
+) -> None:
     """New images, grown from seeds that hold no more than the layout of a class's colours.
 
     Example: notbugs draw generate --to horse
@@ -119,7 +127,7 @@ def inpaint(*, hole: Rectangle = "", canvas: Canvas = PLAIN, common: Common = DE
 
     Example: notbugs draw inpaint --hole 8,8,12x12
     """
-    _draw("inpaint", canvas, common, hole=_region(hole))
+    _draw("inpaint", canvas, common, hole=_region("--hole", hole))
 
 
 @drawing.command
@@ -146,10 +154,15 @@ def translate(*, to: To = "", canvas: Canvas = PLAIN, common: Common = DEFAULT) 
 
 
 @drawing.command
-def sketch(*, to: To = "", canvas: Canvas = PLAIN, common: Common = DEFAULT) -> None:
+def sketch(
+    *,
+    to: OwnClass = "",
+    canvas: Canvas = PLAIN,
+    common: Common = DEFAULT,
+) -> None:
     """A sketch turned into a picture of its class.
 
-    Example: notbugs draw sketch --data folder:drawings
+    Example: notbugs draw sketch --data cifar10 --data-root data --eps 4
     """
     _draw("sketch", canvas, common, to=to)
 
@@ -162,7 +175,7 @@ def paint_feature(
 
     Example: notbugs draw paint --unit 17 --region 0,0,16x32
     """
-    _draw("paint", canvas, common, unit=unit, region=_region(region))
+    _draw("paint", canvas, common, unit=unit, region=_region("--region", region))
 
 
 @drawing.command
@@ -203,7 +216,10 @@ def saliency(*, canvas: Canvas = PLAIN, common: Common = DEFAULT) -> None:
 def _numbers(option: str, text: str) -> tuple[float, ...]:
     """The numbers of a list with commas between. Raises NotbugsError for any other text."""
     try:
-        return tuple(float(part) for part in text.split(","))
+        numbers = tuple(float(part) for part in text.split(","))
+        if all(map(math.isfinite, numbers)):
+            return numbers
+        raise ValueError("not finite")
     except ValueError as error:
         raise NotbugsError(f"{option} {text!r}: expected numbers with commas between, as in 1,2,4") from error
 
@@ -263,10 +279,15 @@ def _whole(text: str) -> list[int]:
         raise NotbugsError(f"{text!r}: expected whole numbers with commas between, as in 3,17") from error
 
 
-def _region(text: str) -> Any:
+def _region(option: str, text: str) -> Any:
     from notbugs.threats.families import parse_family
 
-    return parse_family(f"region:{text}") if text else None
+    try:
+        return parse_family(f"region:{text}") if text else None
+    except NotbugsError as error:
+        raise NotbugsError(
+            f"{option} {text!r}: expected TOP,LEFT,HEIGHTxWIDTH in pixels, as in 8,8,12x12"
+        ) from error
 
 
 __all__ = ["Canvas", "drawing"]

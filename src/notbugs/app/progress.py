@@ -55,6 +55,7 @@ def _line_for(stage: str) -> Progress:
             return
         last, ended = now, is_end
         left = "" if done == total else f", {(now - started) / done * (total - done):.0f} s left"
-        print(f"{stage}: {done}/{total} in {now - started:.0f} s{left} ({note})", file=sys.stderr)  # noqa: T201
+        said = f" ({note})" if note else ""
+        print(f"{stage}: {done}/{total} in {now - started:.0f} s{left}{said}", file=sys.stderr)  # noqa: T201
 
     return report

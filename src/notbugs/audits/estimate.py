@@ -27,8 +27,12 @@ class Estimate:
         return f"{self.value:.4g} {ends}(n={self.n})"
 
 
-def mean_of(values: Float[Tensor, " images"]) -> Estimate:
-    """The mean over independent images, with Student's interval. Raises NotbugsError for none.
+def mean_of(
+    values: Float[Tensor, " images"], *, possible: tuple[float, float] = (-math.inf, math.inf)
+) -> Estimate:
+    """The mean over independent images, with Student's interval, kept to what is `possible`.
+
+    Raises NotbugsError for no images.
 
     >>> print(mean_of(torch.tensor([1.0, 2.0, 3.0, 4.0])))
     2.5 [0.4457, 4.554] (n=4)
@@ -41,7 +45,7 @@ def mean_of(values: Float[Tensor, " images"]) -> Estimate:
     if n == 1:
         return Estimate(mean, None, 1)
     half = students_quantile(n - 1) * float(wide.std()) / n**0.5
-    return Estimate(mean, (mean - half, mean + half), n)
+    return Estimate(mean, (max(possible[0], mean - half), min(possible[1], mean + half)), n)
 
 
 def students_quantile(freedom: int) -> float:

@@ -1,5 +1,6 @@
 """What every drawing task is: a frozen value that makes a sheet of pictures from a model and some images."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass, field
@@ -18,6 +19,12 @@ from notbugs.progress import Progress, silent
 from notbugs.seeds import generator
 from notbugs.synthesis import Ascent, ClassGaussians, Drawing
 from notbugs.tensors import Classifier, Images, Labels
+
+POSSIBLE = {
+    "log_probability": (-math.inf, 0.0), "ssim": (-1.0, 1.0), "reduction": (-math.inf, 1.0),
+    **dict.fromkeys(("distance", "residual", "rms_error", "error_inside"), (0.0, math.inf)),
+}  # fmt: skip
+"""By the beginning of a measure's name."""
 
 
 @final
@@ -46,9 +53,14 @@ class Sheet:
         return {
             name: Proportion(int(values.sum()), len(values))
             if values.dtype == torch.bool
-            else mean_of(values)
+            else mean_of(values, possible=_possible(name))
             for name, values in self.measured.items()
         }
+
+
+def _possible(name: str) -> tuple[float, float]:
+    """The values that a measure of this name can have."""
+    return next((ends for start, ends in POSSIBLE.items() if name.startswith(start)), (-math.inf, math.inf))
 
 
 @final

@@ -22,8 +22,10 @@ from notbugs.synthesis import ClassGaussians
 
 GRID, ANIMATION, IMAGES = "grid.png", "path.webp", "images.safetensors"
 FRAME_MS, LAST_MS = 120, 1500
-GAP, SHOWN_SIDE = 4, 96
-"""Pixels between pictures, and the least side that a picture is enlarged to, by whole numbers."""
+GAP, SHOWN_SIDE, MOVING = 4, 96, 24
+"""Pixels between pictures, and the least side that a picture is enlarged to, by whole numbers; how many pictures the
+animation shows at most: WebP holds 16 383 pixels across.
+"""
 
 
 def draw_job(
@@ -92,7 +94,7 @@ def write_sheet(run: Run, sheet: Sheet) -> None:
     write_atomically(run.path / IMAGES, safetensors.torch.save(tensors))
     write_atomically(run.path / GRID, encoded([grid([row.images for row in sheet.rows])], "PNG"))
     if len(sheet.path) > 1:
-        pictures = [grid([images]) for images in sheet.path]
+        pictures = [grid([images[:MOVING]]) for images in sheet.path]
         write_atomically(run.path / ANIMATION, encoded(pictures, "WEBP"))
 
 

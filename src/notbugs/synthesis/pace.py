@@ -7,6 +7,9 @@ from typing import final
 
 from notbugs.errors import NotbugsError, require_positive
 
+FURTHEST = 1e9
+"""L2, pixel units: more is a slip, and its square may be no number."""
+
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +29,12 @@ class Pace:
     def __post_init__(self) -> None:
         for name in ("steps", "step_size", "side"):
             require_positive(name, getattr(self, name))
-        if not self.eps > 0:
-            raise NotbugsError(f"eps must be positive, got {self.eps}; inf leaves the pixel box alone")
+        if not self.step_size <= FURTHEST:
+            raise NotbugsError(f"step_size must be at most {FURTHEST:g}, got {self.step_size}")
+        if not (self.eps > 0 and (self.eps <= FURTHEST or math.isinf(self.eps))):
+            raise NotbugsError(
+                f"eps must be positive and at most {FURTHEST:g}, got {self.eps}; inf leaves the pixel box alone"
+            )
         if not 0 <= self.halvings < self.steps:
             raise NotbugsError(
                 f"halvings must be at least 0 and fewer than steps, got {self.halvings} of {self.steps}"

@@ -110,7 +110,9 @@ def _on_drawing(studio: Studio, parts: Parts) -> None:
 
     drawing = parts.go.click(draw, parts.controls, outputs, concurrency_limit=AT_ONCE, **QUIET)
     drawing.then(None, parts.query, None, js=REMEMBER, **QUIET)
-    parts.stop.click(None, None, None, cancels=[drawing], **QUIET)
+    parts.stop.click(
+        lambda: _said("Stopped on the way."), None, parts.said, cancels=[drawing], queue=False, **QUIET
+    )
 
     def go_on(picture: Image.Image | None) -> Any:
         if picture is None:
