@@ -81,6 +81,25 @@ def test_the_models_are_what_their_cards_say(name):
         assert numbers(cell) == [round(100 * number, 1) for number in wanted]
 
 
+def test_the_example_runs():
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    names = {}
+    exec(code, names)
+    drawn = names["drawn"]
+    assert len(drawn.path) == 6
+    assert bool((drawn.after > drawn.before).all())
+
+
+def test_the_page_has_no_gaps():
+    assert not re.findall(r"\b(?:JUDGE\w*|TABLE|TODO|NUMBERS)\b", PAGE)
+
+
+def test_the_judges_are_the_committed_ones():
+    judges = json.loads((ROOT / "results" / "drawings.json").read_text())["judges"]
+    for judge in judges.values():
+        assert f"{100 * judge['clean_accuracy']:.1f} %" in PAGE
+
+
 def test_the_collisions_are_the_committed_ones():
     result = json.loads((ROOT / "results" / "collisions.json").read_text())
     for name in ("cifar10-standard", "cifar10-robust"):

@@ -87,7 +87,7 @@ class CollisionTask(Task):
     about: ClassVar[str] = "Images that look like these, and that the model represents as other ones."
 
     eps: float = 0.5
-    steps: int = 600
+    steps: int = 1500
 
     def draw(self, artist: Artist) -> Sheet:
         require_columns(artist.data, 2, "a collision")
