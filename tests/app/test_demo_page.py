@@ -19,6 +19,10 @@ TOOLS = {
     "Where it looks": "SmoothGrad",
     "Walk between two": "from one image to the other",
 }
+SHOWN = """() => { const image = document.querySelector('#drawn img');
+  return image && image.complete && image.naturalWidth > 100; }"""
+"""The picture has come: the words beside it may come first."""
+
 WIDTHS = (400, 900, 1400)
 QUEUE_S = 120
 
@@ -108,7 +112,7 @@ def test_every_tool_draws(visitor):
         if tool == "Paint a feature":
             visitor.mark()
         visitor.draw(said)
-        assert page.locator("#drawn img").evaluate("image => image.complete && image.naturalWidth > 100")
+        page.wait_for_function(SHOWN)
     assert "model sees" not in page.locator("#said").inner_text()
 
 
