@@ -35,7 +35,7 @@ def mean_of(
     Raises NotbugsError for no images.
 
     >>> print(mean_of(torch.tensor([1.0, 2.0, 3.0, 4.0])))
-    2.5 [0.4457, 4.554] (n=4)
+    2.5 [0.4482, 4.552] (n=4)
     """
     n = len(values)
     if not n:
