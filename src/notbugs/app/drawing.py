@@ -17,6 +17,7 @@ from notbugs.app.options import (
     load_images,
     require_same_classes,
     settle,
+    shipped_card,
     show,
     sketched,
 )
@@ -107,12 +108,7 @@ def manipulate(
 
 
 @drawing.command
-def generate(
-    *,
-    to: EachClass = "",
-    canvas: Canvas = PLAIN,
-    common: Common = DEFAULT,
-) -> None:
+def generate(*, to: EachClass = "", canvas: Canvas = PLAIN, common: Common = DEFAULT) -> None:
     """New images, grown from seeds that hold no more than the layout of a class's colours.
 
     Example: notbugs draw generate --to horse
@@ -154,12 +150,7 @@ def translate(*, to: To = "", canvas: Canvas = PLAIN, common: Common = DEFAULT) 
 
 
 @drawing.command
-def sketch(
-    *,
-    to: OwnClass = "",
-    canvas: Canvas = PLAIN,
-    common: Common = DEFAULT,
-) -> None:
+def sketch(*, to: OwnClass = "", canvas: Canvas = PLAIN, common: Common = DEFAULT) -> None:
     """A sketch turned into a picture of its class.
 
     Example: notbugs draw sketch --data cifar10 --data-root data --eps 4
@@ -243,7 +234,7 @@ def _draw(name: str, canvas: Canvas, common: Common, **parameters: Any) -> None:
     if "pace" in known:
         parameters["pace"] = canvas.paced(known["pace"], *images.images.shape[2:])  # type: ignore[arg-type]
     else:
-        for option in set(canvas.asked) - set(known):
+        for option in sorted(set(canvas.asked) - set(known)):
             raise NotbugsError(f"{name} takes no --{option.replace('_', '-')}")
         parameters |= canvas.asked
     task: Task = TASKS[name](**parameters)
@@ -266,9 +257,10 @@ def _gaussians(canvas: Canvas, images: "LabeledImages", common: Common) -> "Clas
     from notbugs.models import zoo_seeds
     from notbugs.synthesis import fit_gaussians, load_gaussians
 
-    shipped = zoo_seeds(canvas.model.removeprefix("zoo:")) if canvas.model.startswith("zoo:") else None
-    if shipped is not None and canvas.data.startswith(SKETCHES):
-        return load_gaussians(shipped)
+    card = shipped_card(canvas.model)
+    seeds = zoo_seeds(card.name) if card else None
+    if seeds is not None and canvas.data.startswith(SKETCHES):
+        return load_gaussians(seeds)
     return fit_gaussians(load_images(canvas.data, canvas.data_root, common))
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from notbugs.data import LabeledImages
     from notbugs.jobs import Job
+    from notbugs.models import Card
     from notbugs.progress import Progress
     from notbugs.runs import Run
 
@@ -103,25 +104,24 @@ def load_images(source: str, root: Path | None, common: Common, *, split: str = 
 
 def sketched(source: str, model: str) -> str:
     """The source, or, where nobody has named one, sketches of the classes that a shipped model knows."""
+    card = shipped_card(model)
+    return f"{SKETCHES}:{','.join(card.class_names)}" if card and source == SKETCHES else source
+
+
+def shipped_card(model: str) -> "Card | None":
+    """The card of a model that comes with the package; None for any other."""
     from notbugs.models import zoo_card, zoo_names
 
     name = model.removeprefix("zoo:")
-    if source != SKETCHES or not model.startswith("zoo:") or name not in zoo_names():
-        return source
-    return f"{SKETCHES}:{','.join(zoo_card(name).class_names)}"
+    return zoo_card(name) if model.startswith("zoo:") and name in zoo_names() else None
 
 
 def require_same_classes(model: str, images: "LabeledImages") -> None:
     """Raise NotbugsError where a shipped model's classes are others than the images', or in another order."""
-    from notbugs.models import zoo_card, zoo_names
-
-    name = model.removeprefix("zoo:")
-    if not model.startswith("zoo:") or name not in zoo_names():
-        return
-    wanted = zoo_card(name).class_names
-    if images.class_names != wanted:
+    card = shipped_card(model)
+    if card and images.class_names != card.class_names:
         raise NotbugsError(
-            f"{model} knows the classes {', '.join(wanted)}, in this order; the images have "
+            f"{model} knows the classes {', '.join(card.class_names)}, in this order; the images have "
             f"{', '.join(images.class_names)}: give --data with the model's"
         )
 

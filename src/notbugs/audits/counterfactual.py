@@ -37,6 +37,11 @@ class Counterfactuals:
         length = (self.images - self.originals).flatten(1).norm(dim=1)
         return length.masked_fill(~self.found, torch.inf)
 
+    @property
+    def changed(self) -> Bool[Tensor, " images"]:
+        """Which images are taken for their target now and were not before."""
+        return self.found & (self.sizes > 0)
+
     def change(self) -> Float[Tensor, "images height width"]:
         """The squared change of each pixel, channels added up."""
         return (self.images - self.originals).square().sum(1)

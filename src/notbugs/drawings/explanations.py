@@ -46,7 +46,7 @@ class Counterfactual(Task):
         found = counterfactuals(
             artist.model, images, targets, eps=self.eps, steps=self.steps, progress=artist.progress
         )
-        if not bool((found.found & (found.sizes > 0)).any()):
+        if not bool(found.changed.any()):
             raise NotbugsError(f"no change within L2 {self.eps:g} was enough; give a larger eps")
         change = found.images - images
         sizes = tuple(f"L2 {size:.2g}" for size in found.sizes.tolist())
@@ -114,10 +114,9 @@ def _features(artist: Artist, found: Counterfactuals) -> tuple[str, ...]:
     if linear_head(artist.model) is None:
         return ()
     units, shares = changed_features(artist.model, found, count=2)
-    changed = found.sizes.isfinite() & (found.sizes > 0)
     return tuple(
         ", ".join(f"{unit}: {100 * share:.0f} %" for unit, share in zip(*one, strict=True)) if there else ""
-        for there, *one in zip(changed.tolist(), units.tolist(), shares.tolist(), strict=True)
+        for there, *one in zip(found.changed.tolist(), units.tolist(), shares.tolist(), strict=True)
     )
 
 

@@ -44,11 +44,7 @@ class Pace:
     def within(eps: float, *, steps: int) -> "Pace":
         """Steps that would go two and a half times as far as L2 `eps`, of an image of 32 pixels: they get there on a
         way that turns.
-
-        Raises NotbugsError for an infinite eps.
         """
-        if math.isinf(eps):
-            raise NotbugsError("an infinite eps has no step size of its own; give both")
         return Pace(eps=eps, steps=steps, step_size=2.5 * eps / steps)
 
     def scaled(self, height: int, width: int) -> "Pace":

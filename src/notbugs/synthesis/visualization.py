@@ -53,9 +53,11 @@ class FeatureTable:
 
         Raises NotbugsError where no unit differs.
         """
-        if not bool((self.deviation > 0).any()):
+        deviation = self.deviation
+        differing = int((deviation > 0).sum())
+        if not differing:
             raise NotbugsError("no feature differs between these images: give other ones")
-        return self.deviation.topk(min(count, int((self.deviation > 0).sum()))).indices
+        return deviation.topk(min(count, differing)).indices
 
 
 def feature_table(model: Classifier, data: LabeledImages, *, batch_size: int = 250) -> FeatureTable:

@@ -65,17 +65,19 @@ def marks_of(canvas: Mapping[str, Any], place: str, side: int) -> Marks:
     if len(layers) > LAYERS:
         raise NotbugsError(f"There are more than {LAYERS} layers. Draw on fewer.")
     for layer in layers:
-        _require_small(np.asarray(layer))
-        strokes = torch.from_numpy(np.asarray(layer)[..., 3].astype(np.float32) / 255)
+        strokes = _values(layer)[3]
         covered = torch.maximum(covered, functional.adaptive_avg_pool2d(strokes[None], side))
     return covered >= 0.5
 
 
-def _require_small(values: np.ndarray) -> None:
-    if values.ndim != 3 or max(values.shape[:2]) > LARGEST_SIDE:
+def _values(pixels: Any) -> torch.Tensor:
+    """(channel, height, width) in [0, 1]."""
+    sent = np.asarray(pixels)
+    if sent.ndim != 3 or max(sent.shape[:2]) > LARGEST_SIDE:
         raise NotbugsError(
             f"The canvas holds images of at most {LARGEST_SIDE} pixels a side. Upload it anew."
         )
+    return torch.from_numpy(sent.astype(np.float32) / 255).movedim(2, 0)
 
 
 def _enlarged(image: Images) -> Image.Image:
@@ -89,8 +91,7 @@ def image_of(pixels: Any, side: int) -> Images:
     """
     if pixels is None:
         return torch.ones(1, 3, side, side)
-    _require_small(np.asarray(pixels))
-    values = torch.from_numpy(np.asarray(pixels).astype(np.float32) / 255).movedim(2, 0)
+    values = _values(pixels)
     seen = values[3:] if len(values) > 3 else torch.ones_like(values[:1])
     on_white = values[:3] * seen + 1 - seen
     return functional.adaptive_avg_pool2d(on_white[None], side)

@@ -44,7 +44,7 @@ def looks(studio: Studio, wish: Wish) -> Iterator[Look]:
 
 
 def _morph(studio: Studio, wish: Wish) -> Iterator[Look]:
-    label = torch.tensor([studio.class_names.index(wish.to)], device=studio.device)
+    label = _alone(studio, studio.class_names.index(wish.to))
     pace = Pace.within(wish.strength, steps=60)
     ascent = morph(studio.models[wish.model], wish.image, label, pace=pace)
     return _watched(studio, wish, ascent, f"towards {wish.to}")
@@ -52,7 +52,7 @@ def _morph(studio: Studio, wish: Wish) -> Iterator[Look]:
 
 def _paint(studio: Studio, wish: Wish) -> Iterator[Look]:
     _require_marks(wish)
-    unit = torch.tensor([wish.unit], device=studio.device)
+    unit = _alone(studio, wish.unit)
     ascent = paint(studio.models[wish.model], wish.image, wish.marks, unit, pace=PAINTING)
     return _watched(studio, wish, ascent, f"feature {wish.unit} painted")
 
@@ -61,13 +61,13 @@ def _fill(studio: Studio, wish: Wish) -> Iterator[Look]:
     _require_marks(wish)
     if bool(wish.marks.all()):
         raise NotbugsError("The hole is the whole image. Leave some of it to go by.")
-    label = torch.tensor([studio.class_names.index(wish.to)], device=studio.device)
+    label = _alone(studio, studio.class_names.index(wish.to))
     ascent = inpaint(studio.models[wish.model], wish.image, wish.marks, label, pace=FILLING)
     return _watched(studio, wish, ascent, f"filled as {wish.to}")
 
 
 def _dial(studio: Studio, wish: Wish) -> Iterator[Look]:
-    unit = torch.tensor([wish.unit], device=studio.device)
+    unit = _alone(studio, wish.unit)
     value = studio.features[wish.model].table.at(unit, wish.level)
     ascent = turn(studio.models[wish.model], wish.image, unit, value, pace=MANIPULATION)
     return _watched(studio, wish, ascent, f"feature {wish.unit} turned to {wish.level:+g} deviations")
@@ -112,6 +112,11 @@ def _timed(ascent: Ascent) -> Iterator[tuple[int, Images]]:
     """Looks on the way, and after how many steps each is taken."""
     taken = accumulate((steps for steps, _ in ascent.pace.legs(FRAMES)), initial=0)
     return zip(taken, ascent.looks(FRAMES), strict=True)
+
+
+def _alone(studio: Studio, number: int) -> torch.Tensor:
+    """A label or a unit for the one image there is."""
+    return torch.tensor([number], device=studio.device)
 
 
 def _require_marks(wish: Wish) -> None:
