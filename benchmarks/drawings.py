@@ -102,8 +102,7 @@ def main() -> None:
         reference = seen_by(model, test.images[count:])
         judges.append(Judge(name=name, model=model, reference=reference, seed=options.seed))
     first, means = test.first(count), class_means(train)
-    true = generated(first.images, first.labels, judges, train.images)
-    measures = {"true images": {f"generation{by}": found for by, found in true.items()}}
+    measures = {"true images": generated("generation", first.images, first.labels, judges, train.images)}
     of_images: list[dict[str, Mapping[str, torch.Tensor]]] = []
     for name in MODELS:
         artist = Artist(
@@ -122,14 +121,10 @@ def main() -> None:
         of_images[-1]["alignment"] = {"cosine_to_the_next_classes_mean": aligned}
         measures[name] = {
             **{kind: told(means_of(found)) for kind, found in of_images[-1].items()},
-            **{
-                f"{kind}{by}": found
-                for kind, images in drawn.items()
-                for by, found in generated(
-                    images, torch.arange(count) % test.classes, judges, train.images
-                ).items()
-            },
         }
+        labels = torch.arange(count) % test.classes
+        for kind, images in drawn.items():
+            measures[name] |= generated(kind, images, labels, judges, train.images)
         print(json.dumps({name: measures[name]}, indent=1), flush=True)
     robust, standard = of_images
     measures["robust - standard"] = {
@@ -141,16 +136,13 @@ def main() -> None:
 
 
 def generated(
-    images: torch.Tensor, labels: torch.Tensor, judges: Sequence[Judge], train: torch.Tensor
+    kind: str, images: torch.Tensor, labels: torch.Tensor, judges: Sequence[Judge], train: torch.Tensor
 ) -> dict[str, object]:
-    """What every judge says, and how far the nearest image of `train` is: 0 for what is memorised. By whom."""
+    """What every judge says, and how far the nearest image of `train` is: 0 for what is memorised."""
     nearest = nearest_distance(images, train)
     return {
-        **{f", {judge.name} judge": judge.of(images, labels) for judge in judges},
-        "": {
-            **told({"nearest_training_image": mean_of(nearest)}),
-            "nearest_of_all": float(nearest.min()),
-        },
+        **{f"{kind}, {judge.name} judge": judge.of(images, labels) for judge in judges},
+        kind: {**told({"nearest_training_image": mean_of(nearest)}), "nearest_of_all": float(nearest.min())},
     }
 
 

@@ -6,6 +6,7 @@ import sys
 from dataclasses import fields, replace
 from urllib.parse import parse_qsl
 
+import gradio
 import numpy as np
 import pytest
 import torch
@@ -14,6 +15,7 @@ from PIL import Image
 
 from notbugs import build, load
 from notbugs.app.demo.canvas import DRAWN, PLACES, marks_of, on_canvas, with_strokes, without_strokes
+from notbugs.app.demo.layout import feature_pictures
 from notbugs.app.demo.studio import open_studio
 from notbugs.app.demo.tools import looks
 from notbugs.app.demo.uploads import read_text, read_upload
@@ -163,6 +165,21 @@ def test_strokes_are_part_of_the_image_or_marks(image):
     changed = (with_strokes(held, SIDE) - image).abs().amax(1) > 0.01
     assert not (changed & ~marks).any()
     assert with_strokes({}, SIDE).eq(1).all()
+
+
+def test_what_two_visitors_see_lies_in_two_files(image, studio, tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    marks = torch.ones(1, SIDE, SIDE, dtype=torch.bool)
+    seen = []
+    for _visitor in range(2):
+        held = gradio.ImageEditor(format="png").postprocess(on_canvas(image, marks))
+        looks = gradio.Gallery(format="png").postprocess(feature_pictures(studio, "one"))
+        seen.append({
+            *(part.path for part in (held.background, held.composite, *held.layers)),
+            *(picture.image.path for picture in looks.root),
+        })  # fmt: skip
+    assert len(seen[0]) == len(seen[1]) == 3 + len(studio.features["one"].units)
+    assert not seen[0] & seen[1]
 
 
 def test_places_are_marked_for_whoever_does_not_draw():

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import torch
@@ -31,14 +32,22 @@ PLACES = {
 
 def on_canvas(image: Images, marks: Marks | None = None) -> Any:
     """An image (1, channel, side, side) as the canvas holds it, with strokes where there are marks."""
-    picture = _enlarged(image)
+    picture = own(_enlarged(image))
     if marks is None or not marks.any():
         return {"background": picture, "layers": [], "composite": picture}
     seen = _enlarged(marks[:, None].float()).convert("L")
     strokes = Image.new("RGBA", seen.size, STROKE)
     strokes.putalpha(seen)
     composite = Image.alpha_composite(picture.convert("RGBA"), strokes)
-    return {"background": picture, "layers": [strokes], "composite": composite}
+    return {"background": picture, "layers": [own(strokes)], "composite": own(composite)}
+
+
+def own(picture: Image.Image) -> Image.Image:
+    """The picture with a text in it that no other has, for one visitor: the server names files after what is in them,
+    and writes a file again while somebody else is reading it.
+    """
+    picture.info["own"] = uuid4().hex
+    return picture
 
 
 def with_strokes(canvas: Mapping[str, Any], side: int) -> Images:
@@ -98,5 +107,6 @@ def image_of(pixels: Any, side: int) -> Images:
 
 
 __all__ = [
-    "DRAWN", "PLACES", "SIDE", "STROKE", "image_of", "marks_of", "on_canvas", "with_strokes", "without_strokes",
+    "DRAWN", "PLACES", "SIDE", "STROKE", "image_of", "marks_of", "on_canvas", "own", "with_strokes",
+    "without_strokes",
 ]  # fmt: skip

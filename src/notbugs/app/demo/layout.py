@@ -6,7 +6,7 @@ from typing import Any, final
 import gradio
 from PIL import Image
 
-from notbugs.app.demo.canvas import DRAWN, PLACES, SIDE, STROKE, on_canvas
+from notbugs.app.demo.canvas import DRAWN, PLACES, SIDE, STROKE, on_canvas, own
 from notbugs.app.demo.studio import Studio
 from notbugs.app.demo.wish import LEVELS, STRENGTHS, Tool, Wish, picture_of
 from notbugs.data.decoding import IMAGE_SUFFIXES
@@ -111,7 +111,7 @@ def feature_pictures(studio: Studio, model: str) -> list[tuple[Image.Image, str]
     """What each feature of a model looks for, with its number."""
     features = studio.features[model]
     return [
-        (picture_of(look[None], 2), str(unit))
+        (own(picture_of(look[None], 2)), str(unit))
         for look, unit in zip(features.looks, features.units, strict=True)
     ]
 

@@ -8,7 +8,7 @@ import gradio
 import torch
 from PIL import Image
 
-from notbugs.app.demo.canvas import image_of, marks_of, on_canvas, with_strokes, without_strokes
+from notbugs.app.demo.canvas import image_of, marks_of, on_canvas, own, with_strokes, without_strokes
 from notbugs.app.demo.layout import Parts, feature_pictures, lay_out, unit_choices
 from notbugs.app.demo.studio import Studio
 from notbugs.app.demo.tools import Look, looks
@@ -69,7 +69,7 @@ def _on_images(studio: Studio, parts: Parts) -> None:
     rows = torch.cat([studio.examples.images, blank])
 
     def small(image: Images) -> Image.Image:
-        return picture_of(image, 4)
+        return own(picture_of(image, 4))
 
     for gallery, upload, target, shown in (
         (parts.examples, parts.upload, parts.editor, on_canvas),
@@ -138,7 +138,7 @@ def _on_links(studio: Studio, parts: Parts, page: gradio.Blocks) -> None:
         return [
             wish.tool, wish.model, wish.to, wish.strength, units, wish.level, gradio.skip(),
             on_canvas(wish.image, wish.marks),
-            picture_of(wish.other, 4), feature_pictures(studio, wish.model),
+            own(picture_of(wish.other, 4)), feature_pictures(studio, wish.model),
         ]  # fmt: skip
 
     page.load(restore, None, restored, **QUIET)
@@ -184,9 +184,9 @@ def _result(
 def _shown(look: Look) -> Image.Image:
     """One picture large, several as a sheet."""
     if len(look.images) == 1:
-        return picture_of(look.images, max(1, SHOWN // look.images.shape[-1]))
+        return own(picture_of(look.images, max(1, SHOWN // look.images.shape[-1])))
     across = 4 if len(look.images) > 4 else len(look.images)
-    return grid(look.images.split(across))
+    return own(grid(look.images.split(across)))
 
 
 def _said(note: str, captions: Sequence[str] = (), done: float = 1.0) -> str:

@@ -2,10 +2,9 @@
 
 import os
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
-from typing import Any, final
 
 from PIL import Image
 
@@ -14,42 +13,11 @@ from notbugs.app.demo.uploads import LARGEST_FILE, LARGEST_IMAGE
 from notbugs.data.decoding import FORMATS
 from notbugs.errors import NotbugsError
 
-POLICY = (
-    "default-src 'self' data: blob:; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
-    "style-src 'self' 'unsafe-inline'; frame-ancestors 'self'; form-action 'self'; base-uri 'self'"
-)
-"""What a browser may load for this page: what comes from where the page came from."""
-
-HEADERS = ((b"content-security-policy", POLICY.encode()), (b"x-content-type-options", b"nosniff"))
-
 MOST_SESSIONS, FIRST_PORT = 200, 7860
 FONTS = ["system-ui", "sans-serif"]
 STYLE, HEAD = (
     files("notbugs.app.demo").joinpath(name).read_text(encoding="utf-8") for name in ("demo.css", "head.html")
 )
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-
-
-@final
-class OwnOnly:
-    """An ASGI middleware that sends the policy with every answer."""
-
-    def __init__(self, app: Callable[[Message, Receive, Send], Awaitable[None]]) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        async def send_with_policy(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *HEADERS]
-            await send(message)
-
-        from starlette.requests import ClientDisconnect
-
-        with suppress(ClientDisconnect):  # who leaves while a file is on its way is no error
-            await self._app(scope, receive, send_with_policy)
 
 
 def limit_pillow() -> None:
@@ -78,6 +46,7 @@ def serving(studio: Studio, *, host: str, port: int | None) -> Iterator[str]:
         except ImportError as error:
             raise NotbugsError("the page needs gradio: pip install 'notbugs[page]'") from error
         from notbugs.app.demo.page import build_page
+        from notbugs.app.demo.policy import OwnOnly
 
         limit_pillow()
         page = build_page(studio)
