@@ -142,7 +142,7 @@ def _tool_parts(studio: Studio, first: Wish) -> dict[str, Any]:
         "model": gradio.Dropdown(list(studio.models), value=first.model, label="Who draws", filterable=False),
         "to": gradio.Dropdown(list(studio.class_names), value=first.to, label="Class", filterable=False),
         "strength": gradio.Slider(
-            *STRENGTHS, value=first.strength, step=0.5, label="How far it may go (L2, of 32 pixels a side)"
+            *STRENGTHS, value=first.strength, step=0.5, label="How far (L2, at 32 pixels)"
         ),
         "place": gradio.Dropdown(
             [DRAWN, *PLACES], value=DRAWN, label="Where", visible=False, filterable=False
