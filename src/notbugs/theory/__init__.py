@@ -1,5 +1,15 @@
 """Closed forms, each beside its experiment; also the tests' oracle."""
 
+from notbugs.theory.accurate_and_robust import TwoFeatures
+from notbugs.theory.gaussian import (
+    RobustFit,
+    linear_accuracy,
+    penalized_gap,
+    robust_fit,
+    robust_loss,
+    worst_alignment,
+)
+from notbugs.theory.gaussian_descent import descended_fit, pointwise_fit, worst_points
 from notbugs.theory.linear import (
     best_change,
     box_binds,
@@ -10,6 +20,7 @@ from notbugs.theory.linear import (
     robust_accuracy,
     robust_margin,
 )
+from notbugs.theory.perturbation_learning import OneHiddenLayer, learned_accuracy, limit_output, perturbed
 from notbugs.theory.quadratic import (
     box_is_far,
     l1_to_ellipsoid,
@@ -17,6 +28,8 @@ from notbugs.theory.quadratic import (
     linf_to_ellipsoid,
     quadratic_logits,
 )
+from notbugs.theory.sample_complexity import BernoulliModel, GaussianModel
+from notbugs.theory.tradeoff import Tradeoff
 
 __all__ = [
     # linear classifiers under attack
@@ -34,4 +47,25 @@ __all__ = [
     "l2_to_ellipsoid",
     "linf_to_ellipsoid",
     "quadratic_logits",
+    # two Gaussians fitted under attack
+    "RobustFit",
+    "descended_fit",
+    "linear_accuracy",
+    "penalized_gap",
+    "pointwise_fit",
+    "robust_fit",
+    "robust_loss",
+    "worst_alignment",
+    "worst_points",
+    # robustness and accuracy, at odds and not
+    "Tradeoff",
+    "TwoFeatures",
+    # how many points robustness needs
+    "BernoulliModel",
+    "GaussianModel",
+    # learning from perturbations alone
+    "OneHiddenLayer",
+    "learned_accuracy",
+    "limit_output",
+    "perturbed",
 ]

@@ -1,0 +1,92 @@
+"""Where robustness costs accuracy (Tsipras et al. 2019, "Robustness May Be at Odds with Accuracy", Section 2).
+
+A label y, +1 or -1; one feature that agrees with it with probability p, x_0 = y or -y; and many that say a little,
+x_i ~ N(eta y, 1). The adversary may change every value by eps >= 2 eta, and so turn each weak feature against y.
+
+Theorem 2.1: whoever is right on all but a share delta of the images is right under attack on p / (1 - p) * delta at
+most, whatever the classifier.
+
+All accuracies of linear classifiers are exact: <w, x> is a mixture of two normal variables.
+"""
+
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from notbugs.errors import NotbugsError
+
+Weights = Float[Tensor, "classifiers features"]
+PerClassifier = Float[Tensor, " classifiers"]
+Points = Float[Tensor, "points features"]
+Signs = Float[Tensor, " points"]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Tradeoff:
+    """One strong feature, right with probability `p`, and `weak` features of mean `eta` y and variance 1."""
+
+    p: float
+    eta: float
+    weak: int
+
+    def __post_init__(self) -> None:
+        if not 0.5 <= self.p < 1 or self.eta <= 0 or self.weak < 1:
+            raise NotbugsError(
+                f"a trade-off needs 0.5 <= p < 1, eta > 0 and a weak feature, got p {self.p}, eta {self.eta}, "
+                f"weak {self.weak}"
+            )
+
+    def accuracy(self, weights: Weights, eps: float = 0.0) -> PerClassifier:
+        """Of sign(<w, x>), where an adversary may change every value by `eps` (Linf); exact.
+
+        >>> setting = Tradeoff(p=0.95, eta=0.1, weak=900)
+        >>> strong, weak = torch.eye(901)[:1], torch.cat([torch.zeros(1, 1), torch.ones(1, 900)], dim=1)
+        >>> setting.accuracy(torch.cat([strong, weak])), setting.accuracy(torch.cat([strong, weak]), eps=0.2)
+        (tensor([0.9500, 0.9987], dtype=torch.float64), tensor([0.9500, 0.0013], dtype=torch.float64))
+        """
+        w = weights.double()
+        strong, others = w[:, 0], w[:, 1:]
+        margin = self.eta * others.sum(1) - eps * w.abs().sum(1)
+        spread = others.norm(dim=1)
+        return self.p * _above_zero(margin + strong, spread) + (1 - self.p) * _above_zero(
+            margin - strong, spread
+        )
+
+    def bound(self, accuracy: Float[Tensor, "*classifiers"]) -> Float[Tensor, "*classifiers"]:
+        """Theorem 2.1: what no classifier of that accuracy exceeds under attack with eps >= 2 eta.
+
+        >>> Tradeoff(p=0.95, eta=0.1, weak=900).bound(torch.tensor([0.99]))
+        tensor([0.1900])
+        """
+        return (self.p / (1 - self.p) * (1 - accuracy)).clamp(max=1)
+
+    def weighing(self, ratios: Float[Tensor, " classifiers"]) -> Weights:
+        """Classifiers that weigh the weak features alike and the strong one `ratios` times as much as all of them."""
+        alike = torch.ones(len(ratios), self.weak, dtype=torch.float64) / self.weak
+        return torch.cat([ratios[:, None].double(), alike], dim=1)
+
+    def draw(self, n: int, generator: torch.Generator) -> tuple[Points, Signs]:
+        """Points (n, 1 + weak) and their labels, +1 or -1."""
+        y = torch.randint(2, (n,), generator=generator).float() * 2 - 1
+        agrees = torch.rand(n, generator=generator) < self.p
+        weak = torch.randn(n, self.weak, generator=generator) + self.eta * y[:, None]
+        return torch.cat([torch.where(agrees, y, -y)[:, None], weak], dim=1), y
+
+    def turned(self, points: Points, labels: Signs) -> Points:
+        """What the proof's adversary makes of the points: every weak feature moved by 2 eta against the label."""
+        moved = points.clone()
+        moved[:, 1:] -= 2 * self.eta * labels[:, None]
+        return moved
+
+
+def _above_zero(mean: PerClassifier, spread: PerClassifier) -> PerClassifier:
+    """The probability that N(mean, spread^2) is above 0; of a variable without spread too."""
+    certain = (mean > 0).double()
+    return torch.where(spread > 0, torch.special.ndtr(mean / spread.clamp_min(1e-300)), certain)
+
+
+__all__ = ["Tradeoff"]
