@@ -1,5 +1,7 @@
 """Where robustness costs accuracy: exact accuracies against draws, and a bound that nothing crosses."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -35,9 +37,10 @@ def test_a_thousand_settings_do_not_cross_the_bound():
         random = torch.randn(20, setting.weak + 1, generator=draw, dtype=torch.float64)
         random[10:] = random[10:].abs()
         random[:, 0] *= setting.weak * 10 ** torch.linspace(-3, 1, 20, dtype=torch.float64)
-        weights = torch.cat([random, setting.weighing(torch.logspace(-3, 2, 20))])
-        bound = setting.bound(setting.accuracy(weights))
-        assert (setting.accuracy(weights, eps=2 * setting.eta) <= bound + 1e-12).all()
+        bound = setting.bound(setting.accuracy(random))
+        assert (setting.accuracy(random, eps=2 * setting.eta) <= bound + 1e-12).all()
+        clean, robust = setting.frontier(torch.linspace(0, 20, 50, dtype=torch.float64))
+        assert (robust <= setting.bound(clean) + 1e-12).all()
 
 
 def test_networks_do_not_cross_it_either():
@@ -68,11 +71,27 @@ def test_the_adversary_of_the_proof_stays_within_its_budget():
     assert float(again.mean()) == pytest.approx(-0.2, abs=0.06)
 
 
-def test_from_accurate_to_robust_by_one_weight():
-    setting = Tradeoff(p=0.9, eta=0.2, weak=400)
-    line = setting.weighing(torch.tensor([0.0, 1e3]))
-    assert setting.accuracy(line).tolist() == pytest.approx([0.99997, 0.9], abs=1e-4)
-    assert setting.accuracy(line, eps=0.4).tolist() == pytest.approx([3e-5, 0.9], abs=1e-4)
+def test_the_frontier_is_reached_and_not_crossed():
+    setting = Tradeoff(p=0.9, eta=0.2, weak=30)
+    strong = torch.linspace(0, 8, 400, dtype=torch.float64)
+    clean, robust = setting.frontier(strong)
+    assert clean.argmax() == (strong - math.log(9) / 2).abs().argmin(), "the best is Bayes'"
+    x, y = setting.draw(N, generator(5))
+    for c in (0.5, 1.1, 3.0):
+        said = [
+            (0.2 * points[:, 1:].sum(1) + c * points[:, 0]).sign() == y
+            for points in (x, setting.turned(x, y))
+        ]
+        wanted = setting.frontier(torch.tensor([c], dtype=torch.float64))
+        for found, accuracy in zip(said, wanted, strict=True):
+            p = float(accuracy)
+            assert abs(float(found.double().mean()) - p) < 4 * (p * (1 - p) / N) ** 0.5
+    others = torch.randn(2000, 31, generator=generator(4), dtype=torch.float64).abs()
+    others[:, 0] *= 10 ** torch.linspace(-1, 3, 2000, dtype=torch.float64)
+    best = torch.where(strong >= math.log(9) / 2, robust, 0)
+    for accuracy, left in zip(setting.accuracy(others), setting.accuracy(others, eps=0.4), strict=True):
+        assert left <= best[clean >= accuracy - 1e-3].max() + 2e-3
+    assert (robust <= setting.bound(clean) + 1e-12).all()
 
 
 @pytest.mark.parametrize("wrong", [{"p": 1.0}, {"p": 0.4}, {"eta": 0.0}, {"weak": 0}])

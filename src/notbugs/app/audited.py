@@ -30,7 +30,7 @@ def audited(run: Run, result: dict[str, Any], originals: LabeledImages | None) -
     page = Page(models=models, originals=originals, classes=len(result["class_names"]))
     sections = [make(page) for name, make in _MAKERS.items() if page.having(name)]
     return {
-        "template": "audit.html",
+        "template": "sections.html",
         "title": f"notbugs: {run.path.name}",
         "headline": _headline(models, config),
         "findings": [said for section in sections for said in leads(section.findings, models=len(models))],

@@ -33,12 +33,16 @@ def measured(metrics: Mapping[str, float], intervals: Mapping[str, Sequence[floa
 @final
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """A table whose columns can be sorted: a heading for each column, and rows of a name and its entries."""
+    """A table whose columns can be sorted: a heading for each column, and rows of a name and its entries.
+
+    Under `folded`, if it has a text, the table waits to be opened.
+    """
 
     kind: ClassVar[str] = "grid"
     caption: str
     head: Sequence[str]
     rows: Sequence[tuple[str, Sequence[Entry]]]
+    folded: str = ""
 
 
 @final

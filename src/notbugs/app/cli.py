@@ -30,6 +30,7 @@ def main(tokens: Sequence[str] | None = None) -> None:
         making,
         reading,
         studying,
+        teaching,
     )
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # asked to end, as by Ctrl-C

@@ -31,6 +31,7 @@ from notbugs.app.rows import (
     teacher_of,
     trained_on,
 )
+from notbugs.app.taught import taught
 from notbugs.data.labeled import LabeledImages
 from notbugs.data.shards import ORIGIN
 from notbugs.files import write_atomically
@@ -54,7 +55,7 @@ def write_report(run: Run, *, originals: LabeledImages | None = None, data_root:
             else None
         )
     page = _shared(run, result) | _PAGES.get(result["command"], _single)(run, result, originals)
-    if result["command"] in ("audit", "comparison"):
+    if result["command"] in ("audit", "comparison", "theory"):
         page |= _script("sort.js")
     html = _templates().get_template(page.pop("template")).render(page)
     write_atomically(run.report, html)
@@ -114,7 +115,10 @@ def _study(run: Run, result: dict[str, Any], originals: LabeledImages | None) ->
     }
 
 
-_PAGES = {"study": _study, "audit": audited, "comparison": audited, "corrupt": corrupted, "draw": drawn}
+_PAGES = {
+    "study": _study, "audit": audited, "comparison": audited, "corrupt": corrupted, "draw": drawn,
+    "theory": taught,
+}  # fmt: skip
 
 
 def _threats(builders: Mapping[str, Any]) -> dict[str, str]:

@@ -18,6 +18,7 @@ from notbugs.jobs.sections import (
     shifts_job,
 )
 from notbugs.jobs.subject import Subject
+from notbugs.jobs.teaching import read_lesson, theory_job
 from notbugs.jobs.testing import test_job
 from notbugs.jobs.training import model_spec, train_job, trained_model
 
@@ -40,6 +41,7 @@ __all__ = [
     "model_spec",
     "read_adversarial",
     "read_heat_map",
+    "read_lesson",
     "read_regions",
     "read_saliency",
     "read_shifts",
@@ -49,6 +51,7 @@ __all__ = [
     "shifts_job",
     "resolved_precision",
     "test_job",
+    "theory_job",
     "train_job",
     "trained_model",
 ]

@@ -42,8 +42,8 @@ class GaussianModel:
     def learn(self, n: int, generator: torch.Generator) -> Vector:
         """mean(y x) of n points: theta and noise of sigma / sqrt(n)."""
         _require_points(n)
-        noise = torch.randn(self.d, generator=generator, dtype=torch.float64)
-        return 1 + self.sigma / math.sqrt(n) * noise
+        noise = torch.randn(self.d, generator=generator)
+        return (1 + self.sigma / math.sqrt(n) * noise).double()
 
     def accuracy(self, w: Vector, eps: float = 0.0) -> float:
         """Of sign(<w, x>) under changes of every value by eps; exact for this w.

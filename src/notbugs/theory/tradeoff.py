@@ -6,7 +6,10 @@ x_i ~ N(eta y, 1). The adversary may change every value by eps >= 2 eta, and so 
 Theorem 2.1: whoever is right on all but a share delta of the images is right under attack on p / (1 - p) * delta at
 most, whatever the classifier.
 
-All accuracies of linear classifiers are exact: <w, x> is a mixture of two normal variables.
+All accuracies of linear classifiers are exact: <w, x> is a mixture of two normal variables. So is the frontier, what
+the best of all classifiers reach: against an adversary that turns the weak features, and by Neyman and Pearson's
+lemma, they say sign(t + c sign(x_0)), t = eta sum_i x_i being the evidence of the weak features and c what the strong
+one counts for. An adversary of 2 eta < 1 can do no more harm to them.
 """
 
 from dataclasses import dataclass
@@ -64,10 +67,21 @@ class Tradeoff:
         """
         return (self.p / (1 - self.p) * (1 - accuracy)).clamp(max=1)
 
-    def weighing(self, ratios: Float[Tensor, " classifiers"]) -> Weights:
-        """Classifiers that weigh the weak features alike and the strong one `ratios` times as much as all of them."""
-        alike = torch.ones(len(ratios), self.weak, dtype=torch.float64) / self.weak
-        return torch.cat([ratios[:, None].double(), alike], dim=1)
+    def frontier(self, strong: Float[Tensor, " classifiers"]) -> tuple[PerClassifier, PerClassifier]:
+        """The accuracies, clean and under attack with eps = 2 eta, of the best classifiers there are, from the most
+        accurate (`strong` is the evidence of the strong feature, log(p / (1 - p)) / 2) to the most robust (infinity).
+
+        >>> Tradeoff(p=0.95, eta=0.1, weak=400).frontier(torch.tensor([1.47, 100.0]))
+        (tensor([0.9919, 0.9500]), tensor([0.0979, 0.9500]))
+        """
+        evidence = self.eta**2 * self.weak  # mean and variance of y t
+        scale = evidence**0.5
+
+        def right(mean: float) -> PerClassifier:
+            agrees = torch.special.ndtr((mean + strong) / scale)
+            return self.p * agrees + (1 - self.p) * torch.special.ndtr((mean - strong) / scale)
+
+        return right(evidence), right(-evidence)
 
     def draw(self, n: int, generator: torch.Generator) -> tuple[Points, Signs]:
         """Points (n, 1 + weak) and their labels, +1 or -1."""

@@ -1,0 +1,37 @@
+"""`notbugs theory`: closed forms beside experiments."""
+
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from notbugs.app.cli import app
+from notbugs.app.options import DEFAULT, Common, job_of, settle, show
+
+Name = Literal["all", "gaussian", "accurate-and-robust", "tradeoff", "sample-complexity", "perturbations"]
+
+
+@app.command
+def theory(
+    name: Annotated[Name, Parameter(help="Which lesson; all of them take about two minutes.")] = "all",
+    /,
+    *,
+    common: Common = DEFAULT,
+) -> None:
+    """What must be true, in closed form, beside experiments that could show it false: figures and one page.
+
+    gaussian: robust maximum likelihood of two Gaussians, Theorems 1 to 3 of Ilyas et al. 2019. accurate-and-robust: a
+    perfect classifier that maximum likelihood does not find. tradeoff: the bound of Tsipras et al. 2019.
+    sample-complexity: that of Schmidt et al. 2018. perturbations: learning from them alone, Kumano et al. 2024.
+
+    Example: notbugs theory tradeoff
+    """
+    from notbugs.app.progress import watching
+    from notbugs.app.report import write_report
+    from notbugs.jobs import theory_job
+    from notbugs.lessons import LESSONS
+
+    settle(common)
+    with watching(quiet=common.quiet) as watch:
+        run = theory_job(job_of(common, watch(name)), list(LESSONS) if name == "all" else [name], watch=watch)
+    write_report(run)
+    show(run, common)
