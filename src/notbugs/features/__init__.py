@@ -11,6 +11,7 @@ from notbugs.features.builder import (
 )
 from notbugs.features.matching import MatchEmbeddings, robust_dataset
 from notbugs.features.relabeling import PushToTarget, Targets, nonrobust_dataset
+from notbugs.features.usefulness import USEFUL, Usefulness, linear_usefulness, usefulness
 
 __all__ = [
     "robust_dataset",
@@ -25,4 +26,8 @@ __all__ = [
     "prepare",
     "shard_count",
     "SHARD_SIZE",
+    "USEFUL",
+    "Usefulness",
+    "linear_usefulness",
+    "usefulness",
 ]

@@ -1,0 +1,228 @@
+"""How useful each feature is, and what an adversary leaves of that (Ilyas et al. 2019, Section 2).
+
+A feature is a function f of images, here a unit of a representation or a linear form. The paper's definitions are of
+two classes and of features with mean 0 and variance 1:
+
+    rho = E[y f(x)],   gamma = E[min y f(x + d)] over all d in the threat,   y = +1 or -1.
+
+With more classes each is asked against all others together, both sides counting half; f has mean 0 and variance 1
+under that weight, so that rho is the correlation of f and y, at most 1. Of a feature the class that it tells best is
+taken, and its sign.
+
+Of a linear form <a, x> the minimum is exact: gamma = rho - eps ||a||_* / deviation, where the pixel box does not bind
+(Goh 2019, "Two Examples of Useful, Non-Robust Features"). Of any other feature it is searched for, for every feature
+by itself: an attack on the logits, which some use in its place, moves all features at once and says nothing of the
+least value of one. What a search finds is no less than the minimum, so gamma is an upper bound.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal, final
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from notbugs.attacks import embedding_of, projected_ascent
+from notbugs.data.labeled import LabeledImages
+from notbugs.errors import NotbugsError, require_positive
+from notbugs.models import frozen
+from notbugs.progress import Progress, silent
+from notbugs.tensors import Classifier, Images, PerExample
+from notbugs.theory import dual_norm
+from notbugs.threats import Threat
+
+Kind = Literal["robust", "non-robust", "useless"]
+PerUnit = Float[Tensor, " units"]
+
+USEFUL = 0.1
+"""The least rho of a feature that counts as useful."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Usefulness:
+    """rho and gamma of every feature, with the class that each tells best.
+
+    `signs`: +1 where the feature is higher on that class. `rho_errors`, `gamma_errors`: standard errors over images.
+    `n`: images that rho was measured on; `attacked`: those that each feature was attacked on (0: exact).
+    """
+
+    threat: Threat
+    classes: Int[Tensor, " units"]
+    signs: PerUnit
+    rho: PerUnit
+    gamma: PerUnit
+    rho_errors: PerUnit
+    gamma_errors: PerUnit
+    n: int
+    attacked: int
+
+    def kinds(self, useful: float = USEFUL) -> list[Kind]:
+        """Robust: useful, and gamma above 0. Non-robust: useful, and not so. Useless: rho below `useful`."""
+        return [
+            "useless" if rho < useful else "robust" if gamma > 0 else "non-robust"
+            for rho, gamma in zip(self.rho.tolist(), self.gamma.tolist(), strict=True)
+        ]
+
+
+def usefulness(
+    model: Classifier,
+    data: LabeledImages,
+    *,
+    threat: Threat,
+    generator: torch.Generator,
+    attacked: int = 100,
+    steps: int = 20,
+    batch_size: int = 500,
+    progress: Progress = silent,
+) -> Usefulness:
+    """Of every unit of `model.embed`: rho on all images, gamma on `attacked` images, half of them of the unit's class.
+
+    Each image of each unit is searched from itself and from a random place in the threat, in `steps` steps of
+    2.5 eps / steps. Raises NotbugsError for a model without embed(), and for a class without images.
+
+    >>> from notbugs import L2, build, load
+    >>> from notbugs.seeds import generator
+    >>> found = usefulness(build("convnet-4-4-4-8", classes=10, seed=0), load("digits").first(200),
+    ...     threat=L2(0.5), generator=generator(0), attacked=10, steps=3)
+    >>> len(found.rho), bool((found.gamma <= found.rho).all())
+    (8, True)
+    """
+    require_positive("attacked", attacked)
+    require_positive("steps", steps)
+    embed = embedding_of(model)
+    with frozen(model):
+        with torch.no_grad():
+            values = torch.cat([embed(part).double() for part in data.images.split(batch_size)])
+        told = _told(values, data)
+        drops = []
+        for done, (unit, rows, sides) in enumerate(_asked(told, data, attacked, generator)):
+            progress(done, values.shape[1], "features attacked")
+            drops.append(
+                _drops(embed, unit, data.images[rows], sides, threat=threat, steps=steps, generator=generator)
+            )
+        progress(values.shape[1], values.shape[1], "features attacked")
+    fallen = torch.stack(drops) / told.deviation[:, None].cpu()
+    half = fallen.shape[1] // 2
+    own, rest = fallen[:, :half], fallen[:, half:]
+    drop = (own.mean(1) + rest.mean(1)) / 2
+    error = ((own.var(1) + rest.var(1)) / (4 * half)).sqrt()
+    return told.robust(threat, drop, error, n=len(data), attacked=2 * half)
+
+
+def linear_usefulness(
+    directions: Float[Tensor, "units channel height width"], data: LabeledImages, *, threat: Threat
+) -> Usefulness:
+    """Of the linear forms <a, x>, exactly; the pixel box is left out.
+
+    >>> from notbugs import L2
+    >>> from notbugs.data.planted import PlantedTruth, planted
+    >>> found = linear_usefulness(PlantedTruth().directions("nonrobust")[:2], planted("test"), threat=L2(0.25))
+    >>> found.kinds(), found.classes.tolist()
+    (['non-robust', 'non-robust'], [0, 1])
+    """
+    told = _told(data.images.flatten(1).double() @ directions.flatten(1).double().T, data)
+    drop = threat.eps * dual_norm(directions.double(), threat) / told.deviation
+    return told.robust(threat, drop, torch.zeros_like(drop), n=len(data), attacked=0)
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Told:
+    """What the features say without an adversary."""
+
+    classes: Int[Tensor, " units"]
+    signs: PerUnit
+    rho: PerUnit
+    errors: PerUnit
+    deviation: PerUnit
+
+    def robust(self, threat: Threat, drop: PerUnit, error: PerUnit, *, n: int, attacked: int) -> Usefulness:
+        moves = self.deviation.cpu() > 0
+        rho = torch.where(moves, self.rho.cpu(), 0)
+        return Usefulness(
+            threat=threat,
+            classes=self.classes.cpu(),
+            signs=self.signs.cpu(),
+            rho=rho,
+            gamma=torch.where(moves, rho - drop.cpu(), 0),
+            rho_errors=self.errors.cpu(),
+            gamma_errors=(self.errors.cpu().square() + error.cpu().square()).sqrt(),
+            n=n,
+            attacked=attacked,
+        )
+
+
+def _told(values: Float[Tensor, "images units"], data: LabeledImages) -> _Told:
+    """For each feature the class that it tells best; all means and variances with half of the weight on the class."""
+    counts = torch.bincount(data.labels, minlength=data.classes)
+    if int(counts.min()) < 2:
+        missing = data.class_names[int(counts.argmin())]
+        raise NotbugsError(f"usefulness is asked of every class: give 2 images or more of {missing}")
+    chosen = torch.nn.functional.one_hot(data.labels, data.classes).double()
+    own_n, rest_n = counts.double()[:, None], (len(data) - counts).double()[:, None]
+    total, square = values.sum(0), values.square().sum(0)
+    own, own_square = (chosen.T @ values) / own_n, (chosen.T @ values.square()) / own_n
+    rest, rest_square = (total - own * own_n) / rest_n, (square - own_square * own_n) / rest_n
+    own_var, rest_var = (own_square - own.square()).clamp_min(0), (rest_square - rest.square()).clamp_min(0)
+    deviation = ((own_var + rest_var) / 2 + (own - rest).square() / 4).sqrt()
+    correlation = ((own - rest) / (2 * deviation)).nan_to_num()
+    best = correlation.abs().argmax(0)
+    error = ((own_var / own_n + rest_var / rest_n).sqrt() / (2 * deviation)).nan_to_num()
+
+    def of_best(table: Float[Tensor, "classes units"]) -> PerUnit:
+        return table.gather(0, best[None])[0]
+
+    rho = of_best(correlation)
+    return _Told(
+        classes=best,
+        signs=torch.where(rho < 0, -1.0, 1.0).double(),
+        rho=rho.abs(),
+        errors=of_best(error),
+        deviation=of_best(deviation),
+    )
+
+
+def _asked(
+    told: _Told, data: LabeledImages, attacked: int, generator: torch.Generator
+) -> Iterator[tuple[int, Int[Tensor, " asked"], PerExample]]:
+    """Each unit with its images, as many of its class as of others, and the direction in which each must not move."""
+    counts = torch.bincount(data.labels, minlength=data.classes)
+    half = max(1, min(attacked // 2, int(counts.min()), int((len(data) - counts).min())))
+    for unit, (best, sign) in enumerate(zip(told.classes.tolist(), told.signs.tolist(), strict=True)):
+        sides = []
+        for rows in ((data.labels == best).nonzero()[:, 0], (data.labels != best).nonzero()[:, 0]):
+            sides.append(rows[torch.randperm(len(rows), generator=generator)[:half].to(rows.device)])
+        towards = torch.cat([torch.full((half,), sign), torch.full((half,), -sign)])
+        yield unit, torch.cat(sides), towards.to(data.images)
+
+
+def _drops(
+    embed: Callable[[Tensor], Tensor],
+    unit: int,
+    images: Images,
+    sides: PerExample,
+    *,
+    threat: Threat,
+    steps: int,
+    generator: torch.Generator,
+) -> Float[Tensor, " asked"]:
+    """By how much y f falls at the most, as found: from the image, and from a random place."""
+
+    def lowered(shown: Images) -> PerExample:
+        return -sides * embed(shown)[:, unit].float()
+
+    with torch.no_grad():
+        before = lowered(images)
+    after = before
+    for start in (images, threat.random_start(images, generator)):
+        found = projected_ascent(
+            lowered, start, threat=threat, centers=images, steps=steps, step_size=2.5 * threat.eps / steps
+        )
+        with torch.no_grad():
+            after = torch.maximum(after, lowered(found))
+    return (after - before).double().cpu()
+
+
+__all__ = ["USEFUL", "Kind", "Usefulness", "linear_usefulness", "usefulness"]
