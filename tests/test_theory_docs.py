@@ -20,6 +20,7 @@ def test_every_number_agrees_with_its_formula():
 
 def test_the_page_has_the_committed_numbers():
     said = {
+        "useful-features": [r"(\d+) are robustly", r"(\d+) useful and", r"(54 % \[[\d, ]+\])", r"(63 % \[[\d, ]+\])"],
         "gaussian": [rf"([\d.]+) % \({d} dimensions\)" for d in (2, 10, 50)],
         "tradeoff": [r"none of (\d+) linear", r"None of (\d+) trained", r"([\d.]+) % under attack at 99 %"],
         "sample-complexity": [

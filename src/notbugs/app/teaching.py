@@ -7,20 +7,23 @@ from cyclopts import Parameter
 from notbugs.app.cli import app
 from notbugs.app.options import DEFAULT, Common, job_of, settle, show
 
-Name = Literal["all", "gaussian", "accurate-and-robust", "tradeoff", "sample-complexity", "perturbations"]
+Name = Literal[
+    "all", "useful-features", "gaussian", "accurate-and-robust", "tradeoff", "sample-complexity", "perturbations"
+]  # fmt: skip
 
 
 @app.command
 def theory(
-    name: Annotated[Name, Parameter(help="Which lesson; all of them take about two minutes.")] = "all",
+    name: Annotated[Name, Parameter(help="Which lesson; all of them take about a minute.")] = "all",
     /,
     *,
     common: Common = DEFAULT,
 ) -> None:
     """What must be true, in closed form, beside experiments that could show it false: figures and one page.
 
-    gaussian: robust maximum likelihood of two Gaussians, Theorems 1 to 3 of Ilyas et al. 2019. accurate-and-robust: a
-    perfect classifier that maximum likelihood does not find. tradeoff: the bound of Tsipras et al. 2019.
+    useful-features: what an adversary leaves of linear features, Goh 2019. gaussian: robust maximum likelihood of two
+    Gaussians, Theorems 1 to 3 of Ilyas et al. 2019. accurate-and-robust: a perfect classifier that maximum likelihood
+    does not find. tradeoff: the bound of Tsipras et al. 2019.
     sample-complexity: that of Schmidt et al. 2018. perturbations: learning from them alone, Kumano et al. 2024.
 
     Example: notbugs theory tradeoff

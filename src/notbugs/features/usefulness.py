@@ -77,7 +77,7 @@ def usefulness(
     batch_size: int = 500,
     progress: Progress = silent,
 ) -> Usefulness:
-    """Of every unit of `model.embed`: rho on all images, gamma on `attacked` images, half of them of the unit's class.
+    """Of every unit of `model.embed`: rho on all images, gamma on `attacked` images, half of them of its class.
 
     Each image of each unit is searched from itself and from a random place in the threat, in `steps` steps of
     2.5 eps / steps. Raises NotbugsError for a model without embed(), and for a class without images.

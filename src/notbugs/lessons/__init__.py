@@ -8,8 +8,10 @@ from notbugs.lessons.lesson import Chart, Check, Lesson, Panel, Series
 from notbugs.lessons.perturbations import perturbations_lesson
 from notbugs.lessons.sample_complexity import sample_complexity_lesson
 from notbugs.lessons.tradeoff import tradeoff_lesson
+from notbugs.lessons.useful_features import useful_features_lesson
 
 LESSONS: dict[str, Callable[..., Lesson]] = {
+    "useful-features": useful_features_lesson,
     "gaussian": gaussian_lesson,
     "accurate-and-robust": accurate_and_robust_lesson,
     "tradeoff": tradeoff_lesson,
