@@ -1,5 +1,6 @@
 """The page's parts without a browser: uploads, links, the canvas, what each tool does."""
 
+import os
 import random
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from PIL import Image
 from notbugs import build, load
 from notbugs.app.demo.canvas import DRAWN, PLACES, marks_of, on_canvas, with_strokes, without_strokes
 from notbugs.app.demo.layout import feature_pictures
+from notbugs.app.demo.serving import forget_older
 from notbugs.app.demo.studio import open_studio
 from notbugs.app.demo.tools import looks
 from notbugs.app.demo.uploads import read_text, read_upload
@@ -165,6 +167,17 @@ def test_strokes_are_part_of_the_image_or_marks(image):
     changed = (with_strokes(held, SIDE) - image).abs().amax(1) > 0.01
     assert not (changed & ~marks).any()
     assert with_strokes({}, SIDE).eq(1).all()
+
+
+def test_what_visitors_leave_goes_when_it_is_old(tmp_path):
+    (tmp_path / "inside").mkdir()
+    old, kept, new = (tmp_path / "inside" / name for name in ("old", "kept", "new"))
+    for path in (old, kept, new):
+        path.write_bytes(b"x")
+    for path in (old, kept):
+        os.utime(path, (0, 0))
+    forget_older(tmp_path, 900, keep=frozenset({kept}))
+    assert [path.exists() for path in (old, kept, new)] == [False, True, True]
 
 
 def test_what_two_visitors_see_lies_in_two_files(image, studio, tmp_path, monkeypatch):

@@ -22,9 +22,6 @@ from notbugs.tensors import Images
 AT_ONCE, WAITING = 2, 64
 """Visitors who are drawn for at once, and who may wait."""
 
-FORGET = (60, 900)
-"""Seconds: how often visitors' old files are looked for, and how old they are."""
-
 SHOWN = 384
 """Pixels: the side of a single picture that is drawn."""
 
@@ -37,7 +34,7 @@ QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 def build_page(studio: Studio) -> gradio.Blocks:
     """The page for one studio, not yet served."""
     title = "notbugs: what a robust model can draw"
-    with gradio.Blocks(title=title, analytics_enabled=False, delete_cache=FORGET) as page:
+    with gradio.Blocks(title=title, analytics_enabled=False) as page:
         parts = lay_out(studio)
         _on_choices(studio, parts)
         _on_images(studio, parts)

@@ -2,9 +2,12 @@
 
 import os
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.resources import files
+from pathlib import Path
+from threading import Event, Thread
 
 from PIL import Image
 
@@ -14,6 +17,9 @@ from notbugs.data.decoding import FORMATS
 from notbugs.errors import NotbugsError
 
 MOST_SESSIONS, FIRST_PORT = 200, 7860
+LOOK_EVERY_S, FORGET_AFTER_S = 60, 900
+"""How often visitors' old files are looked for, and how old they are."""
+
 FONTS = ["system-ui", "sans-serif"]
 STYLE, HEAD = (
     files("notbugs.app.demo").joinpath(name).read_text(encoding="utf-8") for name in ("demo.css", "head.html")
@@ -63,9 +69,39 @@ def serving(studio: Studio, *, host: str, port: int | None) -> Iterator[str]:
                 f"port {port or FIRST_PORT} of {host} cannot be had ({error}); give another --port"
             ) from error
         try:
-            yield address
+            with _forgetting(Path(uploads)):
+                yield address
         finally:
             page.close(verbose=False)
 
 
-__all__ = ["limit_pillow", "serving"]
+@contextmanager
+def _forgetting(directory: Path) -> Iterator[None]:
+    """Inside the block what visitors leave goes when it is old; what lies there already, the page's own, stays.
+
+    (The framework's own way to do this ends for good when a visitor comes just while it looks.)
+    """
+    own, done = frozenset(directory.rglob("*")), Event()
+
+    def forget() -> None:
+        while not done.wait(LOOK_EVERY_S):
+            forget_older(directory, FORGET_AFTER_S, keep=own)
+
+    thread = Thread(target=forget, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def forget_older(directory: Path, age_s: float, *, keep: frozenset[Path]) -> None:
+    """Remove the files that nobody has written or touched for `age_s` seconds."""
+    for path in directory.rglob("*"):
+        with suppress(OSError):  # another has gone with it
+            if path not in keep and path.is_file() and time.time() - path.stat().st_mtime > age_s:
+                path.unlink()
+
+
+__all__ = ["forget_older", "limit_pillow", "serving"]
