@@ -2,13 +2,15 @@
 
 import json
 import re
+from typing import get_args
 
 import pytest
 
 from notbugs import jobs
 from notbugs.app.charts import chart_drawing
+from notbugs.app.teaching import Name
 from notbugs.jobs import teaching
-from notbugs.lessons import Chart, Check, Lesson, Panel, Series
+from notbugs.lessons import LESSONS, Chart, Check, Lesson, Panel, Series
 
 LINE = Series(label="a line", x=[1, 10, 100], y=[0.1, 0.2, 0.3], low=[0.0, 0.1, 0.2], high=[0.2, 0.3, 0.4])
 DOTS = Series(label="points", x=[1.0, 50.0], y=[0.1, 0.2], style="points")
@@ -43,6 +45,10 @@ def test_a_lesson_that_there_is_not_is_refused(notbugs, tmp_path):
     assert refused.code == 2
     assert len(refused.err.strip().splitlines()) == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_the_command_knows_every_lesson():
+    assert get_args(Name) == ("all", *LESSONS)
 
 
 def test_what_does_not_agree_is_said(notbugs, tmp_path, monkeypatch):

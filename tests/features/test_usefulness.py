@@ -140,6 +140,12 @@ def test_a_class_without_images_is_refused():
         )
 
 
+def test_too_few_attacked_images_are_refused(held_out):
+    known, _ = features()
+    with pytest.raises(NotbugsError, match="attacked 3"):
+        usefulness(Linear(known), held_out, threat=L2(0.25), generator=generator(0), attacked=3)
+
+
 def test_a_model_without_features_is_refused():
     with pytest.raises(NotbugsError, match="embed"):
         usefulness(

@@ -48,6 +48,7 @@ def audited(run: Run, result: dict[str, Any], originals: LabeledImages | None) -
         ],
         "summary": _summary(models),
         "sections": sections,
+        "beside": "a directory for each section of each model, the adversarial images in shards of exact float32",
         "strips": [],
         "has_originals": originals is not None,
         "curves": [],

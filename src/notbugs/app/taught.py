@@ -33,6 +33,7 @@ def taught(run: Run, result: dict[str, Any], originals: LabeledImages | None) ->
         ],
         "summary": None,
         "sections": [_section(name, lesson) for name, lesson in lessons.items()],
+        "beside": "a directory for each lesson",
         "strips": [],
         "has_originals": True,
         "curves": [],

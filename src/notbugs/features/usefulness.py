@@ -89,7 +89,8 @@ def usefulness(
     >>> len(found.rho), bool((found.gamma <= found.rho).all())
     (8, True)
     """
-    require_positive("attacked", attacked)
+    if attacked < 4:
+        raise NotbugsError(f"attacked {attacked}: errors are known from 2 images of a class and 2 others on")
     require_positive("steps", steps)
     embed = embedding_of(model)
     with frozen(model):
@@ -189,11 +190,17 @@ def _asked(
 ) -> Iterator[tuple[int, Int[Tensor, " asked"], PerExample]]:
     """Each unit with its images, as many of its class as of others, and the direction in which each must not move."""
     counts = torch.bincount(data.labels, minlength=data.classes)
-    half = max(1, min(attacked // 2, int(counts.min()), int((len(data) - counts).min())))
+    half = min(attacked // 2, int(counts.min()), int((len(data) - counts).min()))
     for unit, (best, sign) in enumerate(zip(told.classes.tolist(), told.signs.tolist(), strict=True)):
         sides = []
         for rows in ((data.labels == best).nonzero()[:, 0], (data.labels != best).nonzero()[:, 0]):
-            sides.append(rows[torch.randperm(len(rows), generator=generator)[:half].to(rows.device)])
+            sides.append(
+                rows[
+                    torch.randperm(len(rows), generator=generator, device=generator.device)[:half].to(
+                        rows.device
+                    )
+                ]
+            )
         towards = torch.cat([torch.full((half,), sign), torch.full((half,), -sign)])
         yield unit, torch.cat(sides), towards.to(data.images)
 

@@ -206,10 +206,9 @@ def _figure_4(seed: int) -> Chart:
     for eps in FIGURE_4:
         fitted = robust_fit(COVARIANCE, eps).covariance
         gradient = torch.linalg.solve(fitted, MEAN)
-        cosine = float(gradient @ MEAN / (gradient.norm() * MEAN.norm()))
         panels.append(
             Panel(
-                title=f"eps {eps:g}: cosine {cosine:.2f}",
+                title=f"eps {eps:g}: cosine {_cosine(gradient):.2f}",
                 x="", y="", equal=True,
                 series=[
                     _dots("y = +1", points[:75] + MEAN), _dots("y = −1", points[75:] - MEAN),
@@ -232,7 +231,6 @@ def _sweep() -> Chart:
     budgets = torch.logspace(-2, 1.5, 60).tolist()
     fits = [robust_fit(COVARIANCE, eps).covariance for eps in budgets]
     gradients = [torch.linalg.solve(fitted, MEAN) for fitted in fits]
-    cosines = [float(g @ MEAN / (g.norm() * MEAN.norm())) for g in gradients]
     return Chart(
         title="The price and the gain, by the budget trained against",
         caption="The same two Gaussians. Left: Theorem 3's worst case over all means is Kantorovich's bound. Right: "
@@ -241,7 +239,7 @@ def _sweep() -> Chart:
             Panel(
                 title="How far gradients point to the other class", x="eps of training", y="cosine", log="x",
                 series=[
-                    Series(label="these means", x=budgets, y=cosines),
+                    Series(label="these means", x=budgets, y=[_cosine(one) for one in gradients]),
                     Series(
                         label="the worst means", x=budgets, y=[worst_alignment(one) for one in fits], style="dashed"
                     ),
@@ -260,6 +258,11 @@ def _sweep() -> Chart:
             ),
         ],
     )  # fmt: skip
+
+
+def _cosine(gradient: Vector) -> float:
+    """How far a gradient points along the difference of the means."""
+    return float(gradient @ MEAN / (gradient.norm() * MEAN.norm()))
 
 
 def _ellipse(covariance: Matrix) -> Points:

@@ -7,7 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from notbugs.audits.estimate import Estimate, mean_of, students_quantile
+from notbugs.audits.estimate import mean_of
 from notbugs.lessons.lesson import Chart, Check, Lesson, Panel, Series
 from notbugs.progress import Progress, silent
 from notbugs.seeds import generator
@@ -31,11 +31,11 @@ def sample_complexity_lesson(seed: int, progress: Progress = silent) -> Lesson:
         for way, points in _needed(d, seed).items():
             needed.setdefault(way, []).append(points)
     progress(len(DIMENSIONS), len(DIMENSIONS), "")
-    slopes = {way: _slope(points) for way, points in needed.items()}
+    slopes = {way: _slopes(torch.tensor(points, dtype=torch.float64).T) for way, points in needed.items()}
     limit = [_limit_needed(d) for d in DIMENSIONS]
-    logs = torch.tensor(DIMENSIONS, dtype=torch.float64).log()
-    wanted = float(_fitted_slope(logs, torch.tensor(limit, dtype=torch.float64).log()))
-    bound = float(_fitted_slope(logs, logs / 2 - logs.log()))
+    wanted = float(_slopes(torch.tensor(limit, dtype=torch.float64)))
+    dims = torch.tensor(DIMENSIONS, dtype=torch.float64)
+    bound = float(_slopes(dims.sqrt() / dims.log()))
     found = slopes["Gaussian, under attack"]
     return Lesson(
         title="Robust learning needs more data",
@@ -55,12 +55,12 @@ def sample_complexity_lesson(seed: int, progress: Progress = silent) -> Lesson:
         checks=[
             Check(
                 what="slope of the points needed under attack, Gaussian model",
-                formula=wanted, found=found.value, allowed=_three_errors(found), by=f"{DRAWS} draws",
+                formula=wanted, found=float(found.mean()), allowed=_three_errors(found), by=f"{DRAWS} draws",
             ),
             *(
                 Check(
                     what=f"slope under attack, {model} model: from that of sqrt(d) / log d to that of sqrt(d)",
-                    formula=(0.5 + bound) / 2, found=slopes[f"{model}, under attack"].value,
+                    formula=(0.5 + bound) / 2, found=float(slopes[f"{model}, under attack"].mean()),
                     allowed=(0.5 - bound) / 2, by=f"{DRAWS} draws",
                 )
                 for model in ("Gaussian", "Bernoulli")
@@ -114,16 +114,11 @@ def _limit_needed(d: int) -> float:
     return _least(partial(GaussianModel.of(d).limit_accuracy, eps=EPS), REACHED)
 
 
-def _slope(points: list[list[float]]) -> Estimate:
-    """Of log n over log d, for each draw; its mean."""
+def _slopes(points: Tensor) -> Tensor:
+    """Of log n over log d by least squares, for every row of points needed, a column for each dimension."""
     logs = torch.tensor(DIMENSIONS, dtype=torch.float64).log()
-    return mean_of(_fitted_slope(logs, torch.tensor(points, dtype=torch.float64).log().T))
-
-
-def _fitted_slope(x: Tensor, y: Tensor) -> Tensor:
-    """By least squares, for every row of y."""
-    centered = x - x.mean()
-    return (y @ centered) / centered.square().sum()
+    centered = logs - logs.mean()
+    return (points.log() @ centered) / centered.square().sum()
 
 
 def _limit_checks(seed: int) -> list[Check]:
@@ -134,12 +129,11 @@ def _limit_checks(seed: int) -> list[Check]:
         draws = torch.tensor(
             [_taught(model, partial(model.accuracy, eps=eps), seed, number, n) for number in range(DRAWS)]
         )
-        found = mean_of(draws)
         checks.append(
             Check(
                 what=f"accuracy of what {n} points teach, d {d}, eps {eps:g}",
-                formula=model.limit_accuracy(n, eps), found=found.value,
-                allowed=3 * float(draws.std()) / DRAWS**0.5 + 1e-3, by=f"{DRAWS} draws; 0.001 for the limit",
+                formula=model.limit_accuracy(n, eps), found=float(draws.mean()),
+                allowed=_three_errors(draws) + 1e-3, by=f"{DRAWS} draws; 0.001 for the limit",
             )
         )  # fmt: skip
     return checks
@@ -193,14 +187,14 @@ def _typical(points: list[list[float]]) -> float:
     return statistics.median(points[-1])
 
 
-def _exponent(slope: Estimate) -> str:
-    low, high = slope.interval or (slope.value, slope.value)
-    return f"{slope.value:.2f} [{low:.2f}, {high:.2f}]"
-
-
-def _three_errors(found: Estimate) -> float:
+def _exponent(slopes: Tensor) -> str:
+    found = mean_of(slopes)
     low, high = found.interval or (found.value, found.value)
-    return 3 * (high - low) / (2 * students_quantile(DRAWS - 1))
+    return f"{found.value:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def _three_errors(draws: Tensor) -> float:
+    return 3 * float(draws.std()) / len(draws) ** 0.5
 
 
 __all__ = ["sample_complexity_lesson"]

@@ -21,6 +21,7 @@ Everything is computed in float64.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
 
@@ -68,12 +69,8 @@ def robust_fit(covariance: Matrix, eps: float) -> RobustFit:
         raise NotbugsError(f"eps {eps}: a budget is a finite number of at least 0")
     if eps == 0:
         return RobustFit(covariance.double(), math.inf)
-    low, high = _bracket(values, eps)
-    for _ in range(200):
-        middle = math.sqrt(low * high)
-        low, high = (middle, high) if _spent(values, middle) > eps**2 else (low, middle)
-    fitted = _fitted(values, high)
-    return RobustFit(vectors @ torch.diag(fitted) @ vectors.T, high)
+    m = _falls_to(eps**2, lambda m: _spent(values, m), *_bracket(values, eps))
+    return RobustFit(vectors @ torch.diag(_fitted(values, m)) @ vectors.T, m)
 
 
 def robust_loss(fitted: Matrix, covariance: Matrix, eps: float) -> float:
@@ -164,12 +161,20 @@ def _bracket(values: Vector, eps: float) -> tuple[float, float]:
 def _multiplier(t: Vector, spread: Vector, eps: float) -> float:
     """The m above 1 / min t with sum_i spread_i / (m t_i - 1)^2 = eps^2."""
     least = float(t.min())
-    low, high = 0.0, float(spread.sum().sqrt()) / eps  # of m * min t - 1: there, less than eps^2 is spent
+
+    def spent(above: float) -> float:
+        return float((spread / ((1 + above) / least * t - 1).square()).sum())
+
+    # Of m * min t - 1, which is above 0: at the other end less than eps^2 is spent.
+    return (1 + _falls_to(eps**2, spent, 0.0, float(spread.sum().sqrt()) / eps)) / least
+
+
+def _falls_to(wanted: float, falling: Callable[[float], float], low: float, high: float) -> float:
+    """Where a falling function has come down to what is wanted, by bisection."""
     for _ in range(200):
         middle = (low + high) / 2
-        m = (1 + middle) / least
-        low, high = (middle, high) if float((spread / (m * t - 1).square()).sum()) > eps**2 else (low, middle)
-    return (1 + high) / least
+        low, high = (middle, high) if falling(middle) > wanted else (low, middle)
+    return high
 
 
 __all__ = [
