@@ -13,9 +13,10 @@ from miniature import miniature
 
 from notbugs import recipes
 from notbugs.app.findings import disagreements, headline
+from notbugs.app.naming import push_text
 from notbugs.app.repeating import repeat_command
 from notbugs.app.report import write_report
-from notbugs.app.rows import push_text, study_measures, study_rows
+from notbugs.app.rows import study_measures, study_rows
 from notbugs.app.studying import _chosen_study
 from notbugs.app.table import metrics_table, study_table
 from notbugs.data.labeled import LabeledImages
@@ -283,7 +284,7 @@ def test_a_push_is_imperceptible_only_inside_the_budget_of_the_study(copied: Run
     changed = copied.result
     stage = Run(copied.path / changed["stages"]["data_d_det"])
     config = stage.config
-    for builder in (changed["config"]["study"]["builders"]["d_det"], config["builder"]):
+    for builder in (changed["config"]["study"]["sets"]["d_det"]["builder"], config["builder"]):
         builder["attack"]["threat"] = "l2:2.0"
     (stage.path / "config.json").write_text(to_json(config))
     (copied.path / "result.json").write_text(to_json(changed))
@@ -296,7 +297,7 @@ def test_a_push_is_imperceptible_only_inside_the_budget_of_the_study(copied: Run
 
 
 def result_of(study: Study) -> dict[str, object]:
-    return {"config": {"study": describe(study), "seed": 0, "precision": "auto"}}
+    return {"config": {"study": describe(study.computed()), "seed": 0, "precision": "auto"}}
 
 
 @pytest.mark.parametrize("key", sorted(recipes.STUDIES))

@@ -100,11 +100,11 @@ def test_features_of_networks_are_what_they_were_trained_to_be():
         p_robust=0.7, p_nonrobust=1.0
     )  # for so few images, the pattern must be worth learning
     data, test = planted(count=2000, truth=told), planted("test", count=600, truth=told)
-    teachers = planted_study().teachers
+    teachers = [planted_study().models[name] for name in ("standard", "robust")]
     free = planted("test", count=1500, seed=5, truth=PlantedTruth(p_robust=0.1, p_nonrobust=0.1))
     gammas, follow = [], []
-    for config in teachers.values():
-        model = train(build("convnet-16-32-32-48", classes=10, seed=0), data, config, seed=0)
+    for teacher in teachers:
+        model = train(build("convnet-16-32-32-48", classes=10, seed=0), data, teacher.how, seed=0)
         found = usefulness(model, test, threat=L2(0.25), generator=generator(2), attacked=20, steps=10)
         gammas.append(found.gamma)
         follow.append(follows_shape(model, free))

@@ -8,8 +8,9 @@ from notbugs.app.audit_curves import Curve, distance_curves, robust_accuracy_cur
 from notbugs.app.audited_models import COMPARES, Page, titled, whose
 from notbugs.app.blocks import Block, Entry, Figure, Grid, Pictures, Section, measured
 from notbugs.app.figures import Series
+from notbugs.app.naming import budget_text, norm_text
 from notbugs.app.pictures import adversarial_strips
-from notbugs.app.rows import budget_text, norm_text, percent, points
+from notbugs.app.rows import percent, points
 from notbugs.audits import STANDS, AdversarialAudit, Difference, Proportion
 from notbugs.jobs import read_adversarial
 from notbugs.threats import Linf

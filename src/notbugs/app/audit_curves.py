@@ -11,7 +11,8 @@ from typing import Any, final
 import matplotlib
 from matplotlib.axes import Axes
 
-from notbugs.app.rows import budget_text, norm_text, percent
+from notbugs.app.naming import budget_text, norm_text
+from notbugs.app.rows import percent
 from notbugs.app.svg import INK, MARKERS, MUTED, PAGE, SERIES, Drawing, as_svg, new_figure, shortened, styled
 from notbugs.errors import NotbugsError
 from notbugs.threats import L2, TOLERANCE, Linf, Threat

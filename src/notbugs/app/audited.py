@@ -9,8 +9,9 @@ from notbugs.app.audit_reliance import reliance_section
 from notbugs.app.audit_shifts import corruption_section
 from notbugs.app.audited_models import Audited, Page, audited_models, leads
 from notbugs.app.blocks import Entry, Grid, Section
+from notbugs.app.naming import budget_text
 from notbugs.app.repeating import duration
-from notbugs.app.rows import budget_text, percent
+from notbugs.app.rows import percent
 from notbugs.data.labeled import LabeledImages
 from notbugs.runs import Run
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
+from notbugs.app.naming import budget_text, push_text
 from notbugs.app.repeating import quoted, shell_word
-from notbugs.app.rows import SETS, budget_text, push_text
 from notbugs.data.shards import read_origin
 from notbugs.runs import Run
 
@@ -29,8 +29,8 @@ class BuiltSet:
     export: tuple[str, str]  # the command in two parts: a line may break only between them
 
 
-def built_set(stage: Run, *, key: str = "", teacher: str = "", studied: str = "") -> BuiltSet:
-    """The facts of the data set in this run directory; in a study, `key` is its name and `studied` the threat."""
+def built_set(stage: Run, *, title: str = "", teacher: str = "", studied: str = "") -> BuiltSet:
+    """The facts of the data set in this run directory; a study has a `title` for it, and `studied` is its threat."""
     manifest, config, result = read_origin(stage.path), stage.config, stage.result
     recipe = manifest["recipe"]
     facts = [
@@ -46,7 +46,7 @@ def built_set(stage: Run, *, key: str = "", teacher: str = "", studied: str = ""
         ("time", f"{result['seconds']:.1f} s, searched in {config['precision']}"),
     ]
     return BuiltSet(
-        name=SETS.get(key, manifest["name"]),
+        name=title or manifest["name"],
         what=_WHAT.get(recipe.get("kind", ""), "").format(how=_pushed(config["builder"], studied)),
         facts=tuple(facts),
         load=f"nb.load({quoted(f'built:{stage.path}')})",

@@ -1,8 +1,25 @@
 """What a study found, in sentences made from its numbers; other numbers make other sentences."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from notbugs.app.rows import Cell, Measure, Row, percent
+
+FINDINGS = {"agrees": "As expected", "disagrees": "Not as expected", "undecided": "Open"}
+
+
+def claimed(verdicts: Sequence[Mapping[str, Any]]) -> tuple[str, list[str]]:
+    """Headline and sentences of a study that was made to test claims."""
+    count = {finding: sum(one["finding"] == finding for one in verdicts) for finding in FINDINGS}
+    counted = [f"{n} {'is' if n == 1 else 'are'} {said}" for said, n in (
+        ("as expected", count["agrees"]), ("the other way round", count["disagrees"]),
+        ("left open by chance", count["undecided"]),
+    ) if n]  # fmt: skip
+    title = f"{len(verdicts)} expectation{'s' if len(verdicts) > 1 else ''}: {', '.join(counted)}."
+    return title, [
+        f"{FINDINGS[one['finding']]}: {one['says'][0].lower()}{one['says'][1:]}, {one['found']}."
+        for one in verdicts
+    ]
 
 
 def headline(rows: Sequence[Row], classes: int) -> str:

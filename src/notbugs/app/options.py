@@ -145,11 +145,13 @@ def show(run: "Run", common: Common) -> None:
         return
     from rich.console import Console
 
-    from notbugs.app.table import audit_table, metrics_table, study_table
+    from notbugs.app.table import audit_table, metrics_table, study_table, verdict_table
 
     console = Console()
     tables = {"study": study_table, "audit": audit_table, "comparison": audit_table}
     console.print(tables.get(result["command"], metrics_table)(result))
+    if result.get("verdicts"):
+        console.print(verdict_table(result))
     for flag in result["flags"]:
         console.print(f"[bold]beware[/bold] {flag['of']}: {flag['reason']}")
     console.print(f"{run.report}", soft_wrap=True)

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import torch
 
-from notbugs.app.rows import SETS, budget_text, norm_text
+from notbugs.app.naming import budget_text, norm_text
 from notbugs.data.labeled import LabeledImages, Origin
 from notbugs.data.planted import PlantedTruth, truth_of
 from notbugs.data.shards import read_origin, read_shard
@@ -17,11 +17,11 @@ from notbugs.threats import Linf, Threat
 
 COUNT = 8
 _NOTES = {
-    "d_r": "{start}, moved until the robust model’s features are the original’s; what that model does not look at "
+    "robust": "{start}, moved until the robust model’s features are the original’s; what that model does not look at "
     "stays as it was",
-    "d_nr": "{start}, moved until the standard model’s features are the original’s",
-    "d_rand": "moved within {budget} towards what its source model sees as the new label, drawn at random",
-    "d_det": "moved within {budget} towards what its source model sees as the next class; every label is wrong",
+    "nonrobust": "{start}, moved until the standard model’s features are the original’s",
+    "rand": "moved within {budget} towards what its source model sees as the new label, drawn at random",
+    "det": "moved within {budget} towards what its source model sees as the next class; every label is wrong",
 }
 
 
@@ -57,11 +57,13 @@ def first_shard(stage: Run) -> LabeledImages:
 
 
 def strips(
-    built: Mapping[str, LabeledImages], originals: LabeledImages | None, threats: Mapping[str, str]
+    built: Mapping[str, LabeledImages],
+    originals: LabeledImages | None,
+    builders: Mapping[str, Mapping[str, Any]],
 ) -> list[Strip]:
-    """The same few images in every set. Without the originals, the rebuilt images alone.
+    """The same few images in every set, by its title. Without the originals, the rebuilt images alone.
 
-    `threats` says how far the images of a set were pushed, where they were.
+    `builders` says how each set was made.
     """
     if not built:
         return []
@@ -76,9 +78,8 @@ def strips(
         names = [source.class_names[label] for label in source.labels.tolist()]
         shown.append(strip("Original", "the training images and their labels", source.images, names))
         shown += _planted_shapes(source)
-    for key, data in parts.items():
-        title = SETS.get(key, data.origin.name)
-        shown.append(strip(title, _note(key, data, threats.get(key, "")), data.images, _labels(data)))
+    for title, data in parts.items():
+        shown.append(strip(title, _note(builders[title], data), data.images, _labels(data)))
         if source is not None and "target" in data.columns:
             shown += _changes(title, data, source)
     return shown
@@ -125,12 +126,12 @@ def of_every_class(labels: Sequence[int], is_good: Sequence[bool]) -> torch.Tens
     return torch.tensor([row for _, row in chosen], dtype=torch.int64)
 
 
-def _note(key: str, data: LabeledImages, threat: str) -> str:
+def _note(builder: Mapping[str, Any], data: LabeledImages) -> str:
     start = data.columns.get("start_index")
     from_noise = start is not None and bool((start < 0).all())
-    return _NOTES.get(key, "").format(
+    return _NOTES[builder["kind"]].format(
         start="noise" if from_noise else "another image",
-        budget=budget_text(threat) if threat else "its threat",
+        budget=budget_text(builder["attack"]["threat"]) if "attack" in builder else "its threat",
     )
 
 

@@ -17,9 +17,6 @@ from notbugs.description import describe
 from notbugs.errors import NotbugsError
 from notbugs.runs import Run
 
-SAID = ("duration", "minutes", "published", "published_in")
-"""Fields of a study that only say something about it: nothing that is computed depends on them."""
-
 
 def repeat_command(result: Mapping[str, Any], out: Path = Path("runs")) -> str:
     """The command of a study; empty if no command makes it, because its recipe is not one of the package's.
@@ -31,7 +28,7 @@ def repeat_command(result: Mapping[str, Any], out: Path = Path("runs")) -> str:
     if not named:
         return ""
     key, recipe = named[0]
-    known = describe(recipe)
+    known = describe(recipe.computed())
     command = ["notbugs", "study", *(["cifar10", "--recipe", "paper"] if key == "paper" else [key])]
     if study["source"] != known["source"]:
         command += ["--data", shell_word(study["source"])]
@@ -53,7 +50,7 @@ def may_be_elsewhere(source: str) -> bool:
 
 
 def _computed(study: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in study.items() if name not in ("source", "arch", *SAID)}
+    return {name: value for name, value in study.items() if name not in ("source", "arch")}
 
 
 def reload_originals(run: Run, data_root: Path | None = None) -> LabeledImages | None:

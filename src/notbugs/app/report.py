@@ -15,22 +15,12 @@ from notbugs.app.built import built_set
 from notbugs.app.corrupted import corrupted
 from notbugs.app.drawn import drawn
 from notbugs.app.figures import Series, accuracy_bars, training_curves
-from notbugs.app.findings import disagreements, falls_short, findings, headline
+from notbugs.app.findings import FINDINGS, claimed, disagreements, falls_short, findings, headline
+from notbugs.app.naming import SETS, budget_text, model_title, set_title, stage_title, trained_on
 from notbugs.app.pictures import first_shard, strips
+from notbugs.app.plots import plot_drawing
 from notbugs.app.repeating import duration, may_be_elsewhere, prose, quoted, reload_originals, repeat_command
-from notbugs.app.rows import (
-    MODELS,
-    SETS,
-    Measure,
-    Row,
-    attack_text,
-    budget_text,
-    percent,
-    study_measures,
-    study_rows,
-    teacher_of,
-    trained_on,
-)
+from notbugs.app.rows import Measure, Row, attack_text, percent, study_measures, study_rows
 from notbugs.app.taught import taught
 from notbugs.data.labeled import LabeledImages
 from notbugs.data.shards import ORIGIN
@@ -65,17 +55,26 @@ def write_report(run: Run, *, originals: LabeledImages | None = None, data_root:
 def _study(run: Run, result: dict[str, Any], originals: LabeledImages | None) -> dict[str, Any]:
     rows, measures = study_rows(result), study_measures(result)
     stages = {name: Run(run.path / path) for name, path in result["stages"].items()}
-    classes = int(stages["standard"].config["model"]["classes"])
+    keys = [row.key for row in rows]
+    classes = int(stages[keys[0]].config["model"]["classes"])
     study = result["config"]["study"]
-    built = {key: stages[f"data_{key}"] for key in SETS if f"data_{key}" in stages}
-    shards = {key: first_shard(stage) for key, stage in built.items()}
+    built = {key: stages[f"data_{key}"] for key, _ in result["sets"] if f"data_{key}" in stages}
+    # The same images in every row: sets of other images than the training ones have no place beside these.
+    titles = {key: set_title(result, key) for key in built if study["sets"][key]["of"] == "data"}
+    shards = {title: first_shard(built[key]) for key, title in titles.items()}
+    title, sentences = (
+        claimed(result["verdicts"])
+        if result["verdicts"]
+        else (headline(rows, classes), findings(rows, measures, classes))
+    )
     return {
         "template": "report.html",
         "title": f"notbugs: {study['name']}",
-        "studied": f"What can a network learn from the robust features of “{result['config']['data']['name']}”, "
-        "and what from the non-robust ones?",
-        "headline": headline(rows, classes),
-        "findings": findings(rows, measures, classes),
+        "studied": result["question"]
+        or f"What can a network learn from the robust features of “{result['config']['data']['name']}”, and what "
+        "from the non-robust ones?",
+        "headline": title,
+        "findings": sentences,
         "facts": [
             ("Data", f"{result['config']['data']['name']}, {classes} classes"),
             ("Network", study["arch"]),
@@ -88,7 +87,11 @@ def _study(run: Run, result: dict[str, Any], originals: LabeledImages | None) ->
         ],
         "rows": rows,
         "measures": measures,
-        "trained_on": trained_on(result),
+        "trained_on": {key: trained_on(result, key) for key in keys},
+        "verdicts": [{**one, "finding": FINDINGS[one["finding"]]} for one in result["verdicts"]],
+        "plots": [
+            plot_drawing(plot, result, f"plot-{number}") for number, plot in enumerate(result["plots"])
+        ],
         "attacked_part": _attacked_part(rows, measures),
         "published_in": result.get("published_in", "") if result.get("published") else "",
         "has_published": bool(result.get("published")),
@@ -97,19 +100,25 @@ def _study(run: Run, result: dict[str, Any], originals: LabeledImages | None) ->
         "disagreements": disagreements(rows, measures),
         "falls_short": falls_short(rows, measures),
         "bars": _bars(rows, measures, classes),
-        "strips": strips(shards, originals, _threats(study["builders"])),
+        "strips": strips(
+            shards, originals, {title: study["sets"][key]["builder"] for key, title in titles.items()}
+        ),
         "has_originals": originals is not None,
-        "curves": [(MODELS[key], *_curves(stages[key], key)) for key in MODELS if key in stages],
+        "curves": [
+            (model_title(result, key), *_curves(stages[key], key))
+            for key in keys
+            if stages[key].metrics.is_file()
+        ],
         "sets": [
             built_set(
                 stage,
-                key=key,
-                teacher=f"the {MODELS[teacher_of(study, key)].lower()}",
+                title=set_title(result, key),
+                teacher=f"the {model_title(result, study['sets'][key]['by']).lower()}",
                 studied=study["threat"],
             )
             for key, stage in built.items()
         ],
-        "stage_seconds": _stage_seconds(result["stage_seconds"]),
+        "stage_seconds": _stage_seconds(result),
         "command": repeat_command(result, run.path.parent),
         "may_be_elsewhere": may_be_elsewhere(study["source"]),
     }
@@ -121,21 +130,16 @@ _PAGES = {
 }  # fmt: skip
 
 
-def _threats(builders: Mapping[str, Any]) -> dict[str, str]:
-    """How far each set's images were pushed, where they were."""
-    return {key: one["attack"]["threat"] for key, one in builders.items() if "attack" in one}
-
-
 def _single(run: Run, result: dict[str, Any], originals: LabeledImages | None) -> dict[str, Any]:
     """A training, a build, or any other run: its metrics, and what can be shown of it."""
     is_built = (run.path / ORIGIN).is_file()
     config = result["config"]
     data = config.get("data", {})
     name = data.get("name", "data")
-    key = _KEYS.get(config.get("builder", {}).get("kind", ""), "")
+    title = SETS.get(_KEYS.get(config.get("builder", {}).get("kind", ""), ""), "A data set")
     what = {
         "train": f"A model trained on “{name}”",
-        "build": f"{SETS.get(key, 'A data set')}, built from “{name}”",
+        "build": f"{title}, built from “{name}”",
     }.get(result["command"], f"{result['command']} of “{name}”")
     model = config.get("model")
     return {
@@ -153,12 +157,12 @@ def _single(run: Run, result: dict[str, Any], originals: LabeledImages | None) -
         "metrics": [
             (name, value, result.get("intervals", {}).get(name)) for name, value in result["metrics"].items()
         ],
-        "strips": strips({key: first_shard(run)}, originals, _threats({key: config["builder"]}))
+        "strips": strips({title: first_shard(run)}, originals, {title: config["builder"]})
         if is_built
         else [],
         "has_originals": originals is not None,
         "curves": [("Training", *_curves(run, "train"))] if run.read_metrics() else [],
-        "sets": [built_set(run, key=key)] if is_built else [],
+        "sets": [built_set(run, title=title)] if is_built else [],
         "load": f"import notbugs as nb\nmodel = nb.load_model({quoted(run.model)})"
         if run.model.is_file()
         else "",
@@ -169,7 +173,10 @@ def _shared(run: Run, result: Mapping[str, Any]) -> dict[str, Any]:
     stored = run.path / "provenance.json"
     provenance = json.loads(stored.read_text()) if stored.is_file() else {"versions": {}, "machine": {}}
     return {
-        "flags": [{"of": _human(flag["of"]), "reason": flag["reason"]} for flag in result.get("flags", [])],
+        "flags": [
+            {"of": stage_title(result, flag["of"]), "reason": flag["reason"]}
+            for flag in result.get("flags", [])
+        ],
         "path": str(run.path),
         "provenance": provenance,
         "config": json.dumps(result["config"], indent=2, sort_keys=True, ensure_ascii=False),
@@ -237,17 +244,18 @@ def _attacked_part(rows: Sequence[Row], measures: Sequence[Measure]) -> int | No
     return attacked.pop() if len(attacked) == 1 and attacked != clean else None
 
 
-def _stage_seconds(seconds: Mapping[str, float]) -> list[tuple[str, float]]:
-    known = [
-        (f"{_human(stage)}, {done}", stage)
-        for key in MODELS
-        for stage, done in ((f"data_{key}", "built"), (key, "trained"), (f"test_{key}", "tested"))
-    ]
-    return [(name, seconds[stage]) for name, stage in known if stage in seconds]
-
-
-def _human(stage: str) -> str:
-    return MODELS.get(stage.removeprefix("test_")) or SETS.get(stage.removeprefix("data_"), stage)
+def _stage_seconds(result: Mapping[str, Any]) -> list[tuple[str, float]]:
+    """What was done, in the order of the models; each set before the first model that learns from it."""
+    seconds, models = result["stage_seconds"], result["config"]["study"]["models"]
+    order = []
+    for key, _ in result["models"]:
+        tests = [stage for stage in seconds if stage == f"test_{key}" or stage.startswith(f"test_{key}_")]
+        order += [
+            (f"data_{models[key]['on']}", "built"), (key, "trained"), *((stage, "tested") for stage in tests),
+        ]  # fmt: skip
+    order += [(f"data_{key}", "built") for key, _ in result["sets"]]
+    done = {stage: f"{stage_title(result, stage)}, {what}" for stage, what in order if stage in seconds}
+    return [(name, seconds[stage]) for stage, name in done.items()]
 
 
 def _digest_of_data(run: Run) -> str:

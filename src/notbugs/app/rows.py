@@ -4,28 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
+from notbugs.app.naming import budget_text, model_title, set_title
 from notbugs.audits import Difference, audit_name, measure_name
-from notbugs.threats import parse_threat
+from notbugs.threats import Threat, parse_threat
 
-MODELS = {
-    "standard": "Standard model",
-    "robust": "Robust model",
-    "brief": "Briefly trained model",
-    "d_r": "Student of D_R",
-    "d_nr": "Student of D_NR",
-    "d_rand": "Student of D_rand",
-    "d_det": "Student of D_det",
-}
-_TRAINED_ON = {
-    "standard": "the data as they are",
-    "robust": "the data, against an adversary",
-    "brief": "the data as they are, for fewer epochs",
-    "d_r": "images rebuilt from the robust model’s features",
-    "d_nr": "images rebuilt from the standard model’s features",
-    "d_rand": "images changed {how}, under random labels",
-    "d_det": "images changed {how}, every label wrong (y + 1)",
-}
-SETS = {"d_r": "D_R", "d_nr": "D_NR", "d_rand": "D_rand", "d_det": "D_det"}
 PLANTED = {"follows_robust": "robust shape", "follows_nonrobust": "non-robust pattern"}
 
 
@@ -122,58 +104,40 @@ def study_measures(result: Mapping[str, Any]) -> tuple[Measure, ...]:
                 how=f"gives the class of its {what.split()[-1]}{_count(result, feature)}",
             )
         )
+    for of, _ in result.get("sets", ()):
+        columns += _on_set(result, of, threat)
     return tuple(column for column in columns if column.key in measured)
 
 
+def _on_set(result: Mapping[str, Any], of: str, threat: Threat) -> list[Measure]:
+    """The columns about another set than the test images."""
+    title, key = set_title(result, of), f"on_{of}"
+    columns = [Measure(key=key, title=f"On {title}", how=f"as they are{_count(result, key)}")]
+    for budget in (threat.scaled(0.5), threat):
+        under = f"{key}_{measure_name(budget)}"
+        columns.append(
+            Measure(
+                key=under,
+                title=f"On {title}, under attack, {budget_text(str(budget))}",
+                how=f"{attack_text(result)}{_count(result, under)}",
+            )
+        )
+    how = "of the images that it has right, changed: takes them for what the change is for"
+    return [*columns, Measure(key=f"turned_{of}", title=f"Turned by {title}", how=how)]
+
+
 def study_rows(result: Mapping[str, Any]) -> tuple[Row, ...]:
-    """The models of a study, teachers first."""
-    present = {name.partition(".")[0] for name in result["metrics"]}
+    """The models of a study, in its order."""
     rows = []
-    for key, name in MODELS.items():
-        if key not in present:
-            continue
+    for key, _ in result["models"]:
         cells = {
             metric.partition(".")[2]: _cell(result, metric)
             for metric in result["metrics"]
             if metric.startswith(f"{key}.")
         }
-        rows.append(Row(key=key, name=name, cells=cells))
+        if cells:
+            rows.append(Row(key=key, name=model_title(result, key), cells=cells))
     return tuple(rows)
-
-
-def trained_on(result: Mapping[str, Any]) -> dict[str, str]:
-    """What each model was trained on, in words."""
-    study = result["config"]["study"]
-    pushes = {
-        key: builder["attack"]["threat"] for key, builder in study["builders"].items() if "attack" in builder
-    }
-    hows = {key: push_text(threat, study["threat"]) for key, threat in pushes.items()}
-    return {key: text.format(how=hows.get(key, "")) for key, text in _TRAINED_ON.items()}
-
-
-def teacher_of(study: Mapping[str, Any], key: str) -> str:
-    """Which model the data set of the student `key` was built with."""
-    return str(study["built_with"].get(key, "robust" if key == "d_r" else "standard"))
-
-
-def push_text(threat: str, studied: str) -> str:
-    """How far images were changed: called imperceptible only inside the budget that the study is about."""
-    push, budget = parse_threat(threat), parse_threat(studied) if studied else None
-    is_within = budget is not None and type(push) is type(budget) and push.eps <= budget.eps
-    return f"{'imperceptibly, ' if is_within else ''}within {budget_text(threat)}"
-
-
-def budget_text(threat: str) -> str:
-    """A threat for people: `l2:0.5` as `L2 ε = 0.5`, `l2:2@band:10-16` as `L2 ε = 2, held to band:10-16`."""
-    ball, at, family = threat.partition("@")
-    held = f", held to {family.partition('#')[0]}" if at else ""
-    return f"{norm_text(ball)} ε = {ball.partition(':')[2]}{held}"
-
-
-def norm_text(threat: str) -> str:
-    """Its norm: `linf:8/255` as `L∞`."""
-    norm = threat.partition(":")[0]
-    return {"l1": "L1", "l2": "L2", "linf": "L∞"}.get(norm, norm)
 
 
 def attack_text(result: Mapping[str, Any]) -> str:

@@ -115,22 +115,26 @@ def _compare(name: str, data: str, data_root: Path | None, arch: str, common: Co
 def _prepare(study: "Study", data_root: Path | None, common: Common, watch: "Watch") -> None:
     """Run the stages that do not need each other side by side; `run_study` then finds them done."""
     from notbugs.execution import side_by_side
+    from notbugs.study import Built, Trained
 
     work = partial(_stage, study, data_root, common)
-    # The longest first: attacked in every step.
-    order = sorted(study.teachers, key=lambda name: study.teachers[name].attack is None)
-    trained = {name: partial(work, "model", name) for name in order}
-    # A student's task is its whole chain: build, train, test; the teachers' own tests fill the gaps.
-    tested = {f"test {name}": partial(work, "tested", name) for name in (*study.builders, *order)}
-    after = {f"test {name}": [study.teacher_of(name)] for name in study.builders}
-    after |= {f"test {name}": [name] for name in order}
-    workers = min(os.cpu_count() or 1, max(len(order), len(study.builders)))
-    side_by_side({**trained, **tested}, after=after, workers=workers, watch=watch)
+
+    def is_fast(name: str) -> bool:
+        one = study.models[name]
+        return not (isinstance(one, Trained) and one.how.attack)
+
+    # The longest first: attacked in every step. Tests fill the gaps.
+    models = sorted(study.models, key=is_fast)
+    sets = [f"data_{name}" for name, one in study.sets.items() if isinstance(one, Built)]
+    tests = [f"test_{name}" for name in models]
+    after = {stage: study.needed_by(stage) for stage in (*models, *sets)}
+    after |= {f"test_{name}": study.measured_with(name) for name in models}
+    tasks = {stage: partial(work, stage) for stage in (*models, *sets, *tests)}
+    workers = min(os.cpu_count() or 1, len(models))
+    side_by_side(tasks, after=after, workers=workers, watch=watch)
 
 
-def _stage(
-    study: "Study", data_root: Path | None, common: Common, part: str, name: str, watch: "Watch"
-) -> None:
+def _stage(study: "Study", data_root: Path | None, common: Common, stage: str, watch: "Watch") -> None:
     """One stage, in a worker: a study's directories are all that it shares with the others."""
     from notbugs.study import open_study
 
@@ -138,7 +142,12 @@ def _stage(
     stages = open_study(
         study, images, test, root=common.out, seed=common.seed, precision=common.precision, watch=watch
     )
-    (stages.model if part == "model" else stages.tested)(name)
+    if stage in study.models:
+        stages.model(stage)
+    elif stage.startswith("data_"):
+        stages.built(stage.removeprefix("data_"))
+    else:
+        stages.tested(stage.removeprefix("test_"))
 
 
 @cache

@@ -8,7 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from notbugs.app.audited_models import short_names
-from notbugs.app.rows import SETS, Cell, Row, percent, study_measures, study_rows
+from notbugs.app.findings import FINDINGS
+from notbugs.app.naming import SETS
+from notbugs.app.rows import Cell, Row, percent, study_measures, study_rows
 
 _SHORT = {
     "clean": "clean",
@@ -69,6 +71,22 @@ def _notes(result: Mapping[str, Any]) -> str:
     if sources:
         notes.append(f"in brackets: {' or '.join(sources)}; * outside our interval")
     return "\n" + "\n".join(notes)
+
+
+def verdict_table(result: Mapping[str, Any]) -> Table:
+    """What was expected of a study, where from, and what came of it: a claim a row."""
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for title in ("expected", "here", "finding"):
+        table.add_column(title, no_wrap=title == "finding")
+    for one in result["verdicts"]:
+        source = f"\n{one['source']}" + (f": {one['published']}" if one["published"] else "")
+        style = {"agrees": "", "disagrees": "bold red", "undecided": "yellow"}[one["finding"]]
+        table.add_row(
+            Text(one["says"]).append(source, style="dim"),
+            Text(one["found"]),
+            Text(FINDINGS[one["finding"]].lower(), style=style),
+        )
+    return table
 
 
 def audit_table(result: Mapping[str, Any]) -> Table:
@@ -150,4 +168,4 @@ def _cell_text(cell: Cell) -> Text:
     return text
 
 
-__all__ = ["audit_table", "metrics_table", "study_table"]
+__all__ = ["audit_table", "metrics_table", "study_table", "verdict_table"]

@@ -3,7 +3,7 @@
 from notbugs.audits.adversarial import AdversarialAudit, audit
 from notbugs.audits.cascade import STANDS, WRONG, cascade, propose
 from notbugs.audits.flag import Flag
-from notbugs.audits.measures import audit_name, measure, measure_name
+from notbugs.audits.measures import audit_name, measure, measure_name, step_counts, turned
 from notbugs.audits.outcomes import Outcome, cascade_outcomes, suspicions
 from notbugs.audits.proportion import Proportion
 from notbugs.audits.regions import RegionMap, region_map
@@ -43,6 +43,8 @@ __all__ = [
     "measure",
     "measure_name",
     "audit_name",
+    "step_counts",
+    "turned",
     "nearest_attack",
     "predictions",
     "quick_predictions",

@@ -8,6 +8,7 @@ from notbugs.audits.proportion import Proportion
 from notbugs.audits.suites import default_attacks, suite_attacks
 from notbugs.audits.views import predictions, views_of
 from notbugs.data.labeled import LabeledImages
+from notbugs.errors import NotbugsError
 from notbugs.progress import Progress, silent
 from notbugs.tensors import Classifier, Mask
 from notbugs.threats import Threat
@@ -74,4 +75,49 @@ def measure(
     return values
 
 
-__all__ = ["audit_name", "measure", "measure_name"]
+def turned(model: Classifier, changed: LabeledImages, originals: LabeledImages) -> Proportion:
+    """How many of the images that the model has right get the changed image's label once they are changed.
+
+    Row i of `changed` is made from row i of `originals` and labelled with what it should be taken for; rows whose
+    label stayed are left out. Raises NotbugsError where no image is left.
+
+    >>> from notbugs import build, load
+    >>> digits, model = load("digits", split="test").first(100), build("convnet-8-8-8-8", classes=10, seed=0)
+    >>> turned(model, digits.relabeled((digits.labels + 1) % 10), digits).count
+    0
+    """
+    asked = (predictions(model, originals.images) == originals.labels) & (changed.labels != originals.labels)
+    if not bool(asked.any()):
+        raise NotbugsError(f"{changed.origin.name}: the model has none of the originals right")
+    after = predictions(model, changed.images) == changed.labels
+    return Proportion(int((after & asked).sum()), int(asked.sum()))
+
+
+def step_counts(
+    model: Classifier,
+    test: LabeledImages,
+    *,
+    threat: Threat,
+    counts: Sequence[int],
+    seed: int,
+    precision: str = "auto",
+    progress: Progress = silent,
+) -> dict[str, Proportion]:
+    """Accuracy under PGD of so many steps, each from the beginning, as `steps_<count>` (Ilyas et al. 2019, D.2).
+
+    >>> from notbugs import L2, build, load
+    >>> digits, model = load("digits", split="test").first(20), build("convnet-8-8-8-8", classes=10, seed=0)
+    >>> list(step_counts(model, digits, threat=L2(0.5), counts=[1, 2], seed=0))
+    ['steps_1', 'steps_2']
+    """
+    views = views_of(model, test.images.device, precision=precision)
+    right = predictions(model, test.images) == test.labels
+    found = {}
+    for count in counts:
+        attack = default_attacks(threat, steps=count)[:1]
+        left = cascade(views, test, right, threat=threat, attacks=attack, seed=seed, progress=progress)
+        found[f"steps_{count}"] = Proportion(int(left.standing.sum()), len(test))
+    return found
+
+
+__all__ = ["audit_name", "measure", "measure_name", "step_counts", "turned"]

@@ -1,5 +1,6 @@
-"""The subject: data sets that hold only robust, or only non-robust, features."""
+"""The subject: data sets that hold only some of the features, and how useful and robust a feature is."""
 
+from notbugs.features.answering import Answered
 from notbugs.features.builder import (
     SHARD_SIZE,
     Builder,
@@ -11,13 +12,16 @@ from notbugs.features.builder import (
 )
 from notbugs.features.matching import MatchEmbeddings, robust_dataset
 from notbugs.features.relabeling import PushToTarget, Targets, nonrobust_dataset
+from notbugs.features.untransferable import PushAlone
 from notbugs.features.usefulness import USEFUL, Usefulness, linear_usefulness, usefulness
 
 __all__ = [
     "robust_dataset",
     "nonrobust_dataset",
+    "Answered",
     "Builder",
     "MatchEmbeddings",
+    "PushAlone",
     "PushToTarget",
     "Targets",
     "build_dataset",

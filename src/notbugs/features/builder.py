@@ -1,6 +1,7 @@
 """A builder turns part of a data set into part of another: the unit of work that is repeated, resumed, spread."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -27,11 +28,15 @@ SHARD_SIZE = 500
 @final
 @dataclass(frozen=True)
 class Source:
-    """What a builder works with: the model as it is, its fast view to search on, and the whole data set."""
+    """What a builder works with: the model as it is, its fast view to search on, and the whole data set.
+
+    `others`: fast views of further models, for a builder that wants some.
+    """
 
     model: nn.Module
     searched: Classifier
     data: LabeledImages
+    others: tuple[Classifier, ...] = ()
 
 
 class Builder(ABC):
@@ -56,15 +61,20 @@ def shard_count(data: LabeledImages, shard_size: int = SHARD_SIZE) -> int:
     return -(-len(data) // shard_size)
 
 
-def prepare(model: nn.Module, data: LabeledImages, *, precision: str = "auto") -> Source:
-    """Check that model and data fit, and make the view that the search runs on. The device is the data's."""
-    model = model.to(data.images.device)
-    require_logits(model, data.images, classes=data.classes)
-    with frozen(model), torch.no_grad():
-        classes = model(data.images[:1]).shape[1]
-    if data.classes != classes:
-        raise NotbugsError(f"the model has {classes} classes, {data.origin.name} has {data.classes}")
-    return Source(model, fast_view(model, choose_precision(precision, data.images.device)), data)
+def prepare(
+    model: nn.Module, data: LabeledImages, *, others: Sequence[nn.Module] = (), precision: str = "auto"
+) -> Source:
+    """Check that models and data fit, and make the views that the search runs on. The device is the data's."""
+    views = []
+    for one in (model, *others):
+        one.to(data.images.device)
+        require_logits(one, data.images, classes=data.classes)
+        with frozen(one), torch.no_grad():
+            classes = one(data.images[:1]).shape[1]
+        if data.classes != classes:
+            raise NotbugsError(f"the model has {classes} classes, {data.origin.name} has {data.classes}")
+        views.append(fast_view(one, choose_precision(precision, data.images.device)))
+    return Source(model, views[0], data, tuple(views[1:]))
 
 
 def build_shard(

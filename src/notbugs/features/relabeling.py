@@ -11,6 +11,8 @@ from notbugs.data.labeled import LabeledImages
 from notbugs.errors import NotbugsError, unknown
 from notbugs.features.builder import Builder, Source, build_dataset
 from notbugs.progress import Progress, silent
+from notbugs.tensors import Images, Labels
+from notbugs.threats import Threat
 
 Targets = Literal["random", "next"]
 
@@ -27,44 +29,65 @@ class PushToTarget(Builder):
     kind: str = field(init=False)
 
     def __post_init__(self) -> None:
-        if self.targets not in get_args(Targets):
-            raise unknown("targets", self.targets, get_args(Targets))
-        object.__setattr__(self, "kind", "rand" if self.targets == "random" else "det")
+        object.__setattr__(self, "kind", kind_of(self.targets))
         if not self.attack.targeted:
             raise NotbugsError("relabelling needs a targeted attack: PGD(..., targeted=True)")
 
     def build(self, source: Source, rows: torch.Tensor, *, generator: torch.Generator) -> LabeledImages:
         data, originals = source.data, source.data.images[rows]
-        labels = data.labels[rows]
-        if self.targets == "next":
-            targets = (labels + 1) % data.classes
-        else:
-            targets = torch.randint(data.classes, (len(rows),), generator=generator, device=rows.device)
+        targets = chosen_targets(self.targets, data.labels[rows], data.classes, generator)
         images = self.attack(source.searched, originals, targets, generator=generator)
-        if not bool(self.attack.threat.contains(images, originals).all()):
-            raise RuntimeError(f"{self.attack} left its threat; this is a defect of the attack")
-        with torch.no_grad():
-            fooled = source.model(images).argmax(1) == targets
-        return LabeledImages(
-            images=images,
-            labels=targets,
-            class_names=data.class_names,
-            origin=data.origin,
-            columns={
-                "index": rows,
-                "original_label": labels,
-                "target": targets,
-                "distance": self.attack.threat.size(images, originals),
-                "fooled": fooled,
-            },
-        )
+        return pushed(images, targets, source, rows, self.attack.threat)
 
     def measured(self, built: LabeledImages) -> dict[str, float]:
-        return {
-            "fooling_rate": float(built.columns["fooled"].cpu().double().mean()),
-            "mean_distance": float(built.columns["distance"].cpu().double().mean()),
-            "max_distance": float(built.columns["distance"].max()),
-        }
+        return measured_push(built)
+
+
+def kind_of(targets: Targets) -> str:
+    """What a set of such targets is called."""
+    if targets not in get_args(Targets):
+        raise unknown("targets", targets, get_args(Targets))
+    return "rand" if targets == "random" else "det"
+
+
+def chosen_targets(how: Targets, labels: Labels, classes: int, generator: torch.Generator) -> Labels:
+    """The class that each image is pushed to: the next one, or one drawn from all classes, its own among them."""
+    if how == "next":
+        return (labels + 1) % classes
+    return torch.randint(classes, (len(labels),), generator=generator, device=labels.device)
+
+
+def pushed(
+    images: Images, targets: Labels, source: Source, rows: torch.Tensor, threat: Threat
+) -> LabeledImages:
+    """Part of a built set: the images that were made of these rows, labelled as they were pushed."""
+    data, originals = source.data, source.data.images[rows]
+    if not bool(threat.contains(images, originals).all()):
+        raise RuntimeError(f"the search left {threat}; this is a defect of it")
+    with torch.no_grad():
+        fooled = source.model(images).argmax(1) == targets
+    return LabeledImages(
+        images=images,
+        labels=targets,
+        class_names=data.class_names,
+        origin=data.origin,
+        columns={
+            "index": rows,
+            "original_label": data.labels[rows],
+            "target": targets,
+            "distance": threat.size(images, originals),
+            "fooled": fooled,
+        },
+    )
+
+
+def measured_push(built: LabeledImages) -> dict[str, float]:
+    """How many of the images the model sees as their targets, and how far they were moved."""
+    return {
+        "fooling_rate": float(built.columns["fooled"].cpu().double().mean()),
+        "mean_distance": float(built.columns["distance"].cpu().double().mean()),
+        "max_distance": float(built.columns["distance"].max()),
+    }
 
 
 def nonrobust_dataset(

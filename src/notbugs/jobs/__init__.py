@@ -8,6 +8,7 @@ from notbugs.jobs.drawing import draw_job
 from notbugs.jobs.estimate import expected_conflict_seconds, expected_seconds
 from notbugs.jobs.job import Job, resolved_precision
 from notbugs.jobs.plan import PLANS, SECTIONS, Plan
+from notbugs.jobs.probing import probe_job
 from notbugs.jobs.regions import read_regions, region_job
 from notbugs.jobs.saliency import read_saliency, saliency_job
 from notbugs.jobs.sections import (
@@ -19,7 +20,7 @@ from notbugs.jobs.sections import (
 )
 from notbugs.jobs.subject import Subject
 from notbugs.jobs.teaching import read_lesson, theory_job
-from notbugs.jobs.testing import test_job
+from notbugs.jobs.testing import steps_job, test_job, turned_job
 from notbugs.jobs.training import model_spec, train_job, trained_model
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "built_data",
     "heat_map_job",
     "model_spec",
+    "probe_job",
     "read_adversarial",
     "read_heat_map",
     "read_lesson",
@@ -50,8 +52,10 @@ __all__ = [
     "shift_groups",
     "shifts_job",
     "resolved_precision",
+    "steps_job",
     "test_job",
     "theory_job",
     "train_job",
     "trained_model",
+    "turned_job",
 ]

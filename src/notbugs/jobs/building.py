@@ -1,6 +1,6 @@
 """Building a data set as a run directory, shard by shard."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -22,14 +22,18 @@ def build_job(
     model: nn.Module,
     data: LabeledImages,
     *,
+    others: Sequence[nn.Module] = (),
     shard_size: int = SHARD_SIZE,
 ) -> Run:
-    """A built data set in a run directory, shard by shard; what an earlier call left is kept."""
+    """A built data set in a run directory, shard by shard; what an earlier call left is kept. `others` are the models
+    that the builder wants beside `model`.
+    """
     precision = resolved_precision(job.precision, data)
     described: dict[str, Any] = {
         "command": "build",
         "builder": builder,
         "model": model_digest(model),
+        **({"others": [model_digest(one) for one in others]} if others else {}),
         "data": data.known_by,
         "seed": job.seed,
         "shard_size": shard_size,
@@ -39,7 +43,7 @@ def build_job(
     if run.is_done and is_complete(run.path):
         return run
     clock = run.clock()
-    source = prepare(model, data, precision=precision)
+    source = prepare(model, data, others=others, precision=precision)
 
     def report(done: int, total: int, note: str) -> None:
         clock.keep()

@@ -1,8 +1,9 @@
-"""The tests of a study's model as a run directory."""
+"""The tests of a study's model as run directories: what is counted right, of how many."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from notbugs.audits import default_attacks, measure, suite_attacks
+from notbugs.audits import Proportion, default_attacks, measure, step_counts, suite_attacks, turned
 from notbugs.data.labeled import LabeledImages
 from notbugs.jobs.job import Job, resolved_precision
 from notbugs.models import ImageClassifier, model_digest
@@ -22,10 +23,7 @@ def test_job(
     suite: str,
 ) -> Run:
     """What `measure` finds, in a run directory; returns at once if it is there."""
-    described = {
-        "command": "test",
-        "model": model_digest(model),
-        "test": test.digest,
+    told = {
         "attacks": [attack for threat in budgets for attack in default_attacks(threat, steps=attack_steps)],
         "suite": [
             attack
@@ -33,6 +31,66 @@ def test_job(
             for attack in (suite_attacks(suite, threat, classes=test.classes) if suite else ())
         ],
         "tested": tested,
+    }
+    return _counted(
+        job,
+        name,
+        model,
+        test,
+        told,
+        lambda: measure(
+            model,
+            test,
+            budgets=budgets,
+            attack_steps=attack_steps,
+            tested=tested,
+            suite=suite,
+            seed=job.seed,
+            precision=job.precision,
+            progress=job.progress,
+        ),
+    )
+
+
+def turned_job(
+    job: Job, name: str, model: ImageClassifier, changed: LabeledImages, originals: LabeledImages
+) -> Run:
+    """What `turned` finds, in a run directory."""
+    told = {"originals": originals.digest}
+    return _counted(job, name, model, changed, told, lambda: {"turned": turned(model, changed, originals)})
+
+
+def steps_job(
+    job: Job, name: str, model: ImageClassifier, test: LabeledImages, *, threat: Threat, counts: Sequence[int]
+) -> Run:
+    """What `step_counts` finds, in a run directory."""
+    return _counted(
+        job,
+        name,
+        model,
+        test,
+        {"threat": threat, "steps": list(counts)},
+        lambda: step_counts(
+            model, test, threat=threat, counts=counts, seed=job.seed, precision=job.precision,
+            progress=job.progress,
+        ),
+    )  # fmt: skip
+
+
+def _counted(
+    job: Job,
+    name: str,
+    model: ImageClassifier,
+    test: LabeledImages,
+    told: Mapping[str, Any],
+    count: Callable[[], Mapping[str, Proportion]],
+) -> Run:
+    """A run directory of proportions; `told` is what they depend on beside model and images."""
+    described = {
+        "command": "test",
+        "model": model_digest(model),
+        "test": test.digest,
+        **told,
         "seed": job.seed,
         "precision": resolved_precision(job.precision, test),
     }
@@ -40,17 +98,7 @@ def test_job(
     if run.is_done:
         return run
     clock = run.clock()
-    measured = measure(
-        model,
-        test,
-        budgets=budgets,
-        attack_steps=attack_steps,
-        tested=tested,
-        suite=suite,
-        seed=job.seed,
-        precision=job.precision,
-        progress=job.progress,
-    )
+    measured = count()
     run.finish(
         {
             "command": "test",
@@ -64,3 +112,6 @@ def test_job(
         }
     )
     return run
+
+
+__all__ = ["steps_job", "test_job", "turned_job"]

@@ -1,12 +1,15 @@
 """The small Inception for CIFAR of Zhang et al. 2017 (arXiv:1611.03530, figure 3), with BatchNorm."""
 
-from typing import no_type_check
+from typing import Any, no_type_check
 
 import torch
 from torch import Tensor, nn
 
 from notbugs.models.convolution import conv_bn_relu, stem
 from notbugs.tensors import Embeddings
+
+WIDTH = 96
+"""Maps of the stem; all other widths keep their proportion to it."""
 
 
 class Concatenation(nn.Module):
@@ -33,31 +36,41 @@ def reduction(inputs: int, spatial: int) -> Concatenation:
     return Concatenation(conv_bn_relu(inputs, spatial, stride=2), nn.MaxPool2d(3, stride=2, padding=1))
 
 
-class Inception(nn.Module):
-    """Eight Inception modules with two reductions, then the mean over positions. 336 features."""
+MODULES: tuple[tuple[Any, ...], ...] = (
+    (mixed, 32, 32),
+    (mixed, 32, 48),
+    (reduction, 80),
+    (mixed, 112, 48),
+    (mixed, 96, 64),
+    (mixed, 80, 80),
+    (mixed, 48, 96),
+    (reduction, 96),
+    (mixed, 176, 160),
+    (mixed, 176, 160),
+)
+"""What follows the stem, with its maps at the usual width."""
 
-    def __init__(self, channels: int, *, image_size: int) -> None:
+
+class Inception(nn.Module):
+    """Eight Inception modules with two reductions, then the mean over positions. 336 features at width 96."""
+
+    def __init__(self, channels: int, *, image_size: int, width: int = WIDTH) -> None:
         super().__init__()
-        self.stem = stem(channels, 96, image_size=image_size)
-        self.stages = nn.Sequential(
-            mixed(96, 32, 32),
-            mixed(64, 32, 48),
-            reduction(80, 80),
-            mixed(160, 112, 48),
-            mixed(160, 96, 64),
-            mixed(160, 80, 80),
-            mixed(160, 48, 96),
-            reduction(144, 96),
-            mixed(240, 176, 160),
-            mixed(336, 176, 160),
-        )
+        self.stem = stem(channels, width, image_size=image_size)
+        maps: list[nn.Module] = []
+        inputs = width
+        for make, *usual in MODULES:
+            widths = [max(1, one * width // WIDTH) for one in usual]
+            maps.append(make(inputs, *widths))
+            inputs = sum(widths) + (inputs if make is reduction else 0)
+        self.stages = nn.Sequential(*maps)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
-        self.out_features = 336
+        self.out_features = inputs
 
     @no_type_check
     def forward(self, images: Tensor) -> Embeddings:
-        """Pooled features, >= 0: (batch, 336)."""
+        """Pooled features, >= 0: (batch, out_features)."""
         return self.flatten(self.pool(self.stages(self.stem(images))))
 
 

@@ -12,6 +12,7 @@ from notbugs.models.convnet import ConvNet
 from notbugs.models.densenet import DenseNet
 from notbugs.models.inception import Inception
 from notbugs.models.initial_weights import draw_initial_weights
+from notbugs.models.pixels import Pixels
 from notbugs.models.resnet import BasicBlock, Bottleneck, ResNet
 from notbugs.models.resnet9 import ResNet9
 from notbugs.models.vgg import VGG16
@@ -19,26 +20,34 @@ from notbugs.models.wide_resnet import WideResNet
 from notbugs.seeds import generator
 
 
-def _resnet(block: type[BasicBlock] | type[Bottleneck], *blocks: int) -> Callable[[ModelSpec], nn.Module]:
-    return lambda spec: ResNet(spec.channels, image_size=spec.image_size, block=block, blocks=blocks)
+def _resnet(block: type[BasicBlock] | type[Bottleneck], *blocks: int) -> Callable[..., nn.Module]:
+    return lambda spec, **width: ResNet(
+        spec.channels, image_size=spec.image_size, block=block, blocks=blocks, **width
+    )
 
 
-BODIES: dict[str, Callable[[ModelSpec], nn.Module]] = {
+BODIES: dict[str, Callable[..., nn.Module]] = {
+    "linear": lambda spec: Pixels(spec.channels, image_size=spec.image_size),
     "convnet": lambda spec: ConvNet(spec.channels),
-    "resnet9": lambda spec: ResNet9(spec.channels),
+    "resnet9": lambda spec, **width: ResNet9(spec.channels, **width),
     "resnet18": _resnet(BasicBlock, 2, 2, 2, 2),
     "resnet50": _resnet(Bottleneck, 3, 4, 6, 3),
-    "vgg16": lambda spec: VGG16(spec.channels),
-    "densenet": lambda spec: DenseNet(spec.channels, image_size=spec.image_size),
-    "inception": lambda spec: Inception(spec.channels, image_size=spec.image_size),
+    "vgg16": lambda spec, **width: VGG16(spec.channels, **width),
+    "densenet": lambda spec, width=12: DenseNet(spec.channels, image_size=spec.image_size, growth=width),
+    "inception": lambda spec, **width: Inception(spec.channels, image_size=spec.image_size, **width),
 }
-"""A body maps normalised images to (batch, body.out_features). To add an architecture, add a row."""
+"""A body maps normalised images to (batch, body.out_features); it is made from the spec, and where WIDE names it from
+`width=` too. To add an architecture, add a row.
+"""
+
+WIDE = ("resnet9", "resnet18", "resnet50", "vgg16", "densenet", "inception")
 
 SMALLEST_IMAGE = {"resnet9": 8, "vgg16": 32, "densenet": 4}
 """Pixels a side below which pooling would leave nothing; 1 for the others."""
 
 ARCHITECTURES = (*BODIES, "wrn-10-2", "wrn-16-2", "wrn-28-10")
-"""Names that `build` knows; also `wrn-D-K` for any D = 6n + 4, and `convnet-W1-W2-W3-W4` for other widths."""
+"""Names that `build` knows; also `wrn-D-K` for any D = 6n + 4, `convnet-W1-W2-W3-W4` for other widths, and `NAME-W`
+for the deep ones with W maps in their first layer: `resnet18-16` is a quarter as wide as `resnet18`."""
 
 
 def build(
@@ -72,7 +81,7 @@ def build(
 
 def skeleton(spec: ModelSpec) -> ImageClassifier:
     """The network of `spec` with body and head on the meta device: shapes and names, no weights, no draws."""
-    smallest = SMALLEST_IMAGE.get(spec.arch, 1)
+    smallest = SMALLEST_IMAGE.get(spec.arch.partition("-")[0], 1)
     if spec.image_size < smallest:
         raise NotbugsError(f"{spec.arch} needs images of at least {smallest} pixels, got {spec.image_size}")
     with torch.device("meta"):
@@ -84,6 +93,8 @@ def skeleton(spec: ModelSpec) -> ImageClassifier:
 def _body(spec: ModelSpec) -> nn.Module:
     if spec.arch in BODIES:
         return BODIES[spec.arch](spec)
+    if match := re.fullmatch(rf"({'|'.join(WIDE)})-([1-9]\d{{0,3}})", spec.arch):
+        return BODIES[match[1]](spec, width=int(match[2]))
     if match := re.fullmatch(r"wrn-(\d{1,3})-(\d{1,3})", spec.arch):
         return WideResNet(spec.channels, depth=int(match[1]), width=int(match[2]))
     if match := re.fullmatch(

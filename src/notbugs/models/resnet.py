@@ -74,7 +74,7 @@ class Bottleneck(nn.Module):
 
 
 class ResNet(nn.Module):
-    """Four groups of blocks of widths 64, 128, 256, 512, mean over positions. 512 or 2048 features."""
+    """Four groups of blocks, each twice as wide as the one before, mean over positions. 512 or 2048 features."""
 
     def __init__(
         self,
@@ -83,21 +83,22 @@ class ResNet(nn.Module):
         image_size: int,
         block: type[BasicBlock] | type[Bottleneck],
         blocks: Sequence[int],
+        width: int = 64,
     ) -> None:
         super().__init__()
         small = image_size <= SMALL_IMAGE
         kernel, stride = (3, 1) if small else (7, 2)
-        self.conv1 = nn.Conv2d(channels, 64, kernel, stride=stride, padding=kernel // 2, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
+        self.conv1 = nn.Conv2d(channels, width, kernel, stride=stride, padding=kernel // 2, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU()
         self.maxpool = nn.Identity() if small else nn.MaxPool2d(3, stride=2, padding=1)
-        inputs = 64
+        inputs = width
         layers = []
-        for width, count, stride in zip((64, 128, 256, 512), blocks, (1, 2, 2, 2), strict=True):
+        for times, count, stride in zip((1, 2, 4, 8), blocks, (1, 2, 2, 2), strict=True):
             group: list[nn.Module] = []
             for index in range(count):
-                group.append(block(inputs, width, stride=stride if index == 0 else 1))
-                inputs = width * block.expansion
+                group.append(block(inputs, times * width, stride=stride if index == 0 else 1))
+                inputs = times * width * block.expansion
             layers.append(nn.Sequential(*group))
         self.layer1, self.layer2, self.layer3, self.layer4 = layers
         self.avgpool = nn.AdaptiveAvgPool2d(1)

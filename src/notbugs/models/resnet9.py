@@ -23,21 +23,21 @@ class Residual(nn.Module):
 
 
 class ResNet9(nn.Module):
-    """prep, layer1 + residual, layer2, layer3 + residual, then the maximum over positions. 512 features."""
+    """prep, layer1 + residual, layer2, layer3 + residual, then the maximum over positions. 8 `width` features."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, *, width: int = 64) -> None:
         super().__init__()
-        self.prep = conv_bn_relu(channels, 64)
-        self.layer1 = nn.Sequential(conv_bn_relu(64, 128), nn.MaxPool2d(2), Residual(128))
-        self.layer2 = nn.Sequential(conv_bn_relu(128, 256), nn.MaxPool2d(2))
-        self.layer3 = nn.Sequential(conv_bn_relu(256, 512), nn.MaxPool2d(2), Residual(512))
+        self.prep = conv_bn_relu(channels, width)
+        self.layer1 = nn.Sequential(conv_bn_relu(width, 2 * width), nn.MaxPool2d(2), Residual(2 * width))
+        self.layer2 = nn.Sequential(conv_bn_relu(2 * width, 4 * width), nn.MaxPool2d(2))
+        self.layer3 = nn.Sequential(conv_bn_relu(4 * width, 8 * width), nn.MaxPool2d(2), Residual(8 * width))
         self.pool = nn.AdaptiveMaxPool2d(1)
         self.flatten = nn.Flatten()
-        self.out_features = 512
+        self.out_features = 8 * width
 
     @no_type_check
     def forward(self, images: Tensor) -> Embeddings:
-        """Pooled features, >= 0: (batch, 512)."""
+        """Pooled features, >= 0: (batch, out_features)."""
         return self.flatten(self.pool(self.layer3(self.layer2(self.layer1(self.prep(images))))))
 
 

@@ -5,13 +5,14 @@ from notbugs.recipes.hyperparameters import FAST, PAPER, targeted_attack, traini
 from notbugs.recipes.studies import (
     PUBLISHED,
     STUDIES,
-    builders,
     cifar10,
     digits,
     dog_vs_cat,
+    four_sets,
     paper,
     photographs,
     planted,
+    students,
 )
 
 __all__ = [
@@ -20,17 +21,18 @@ __all__ = [
     "PAPER",
     "PUBLISHED",
     "STUDIES",
-    "builders",
     "cifar10",
     "critic",
     "critic_of_photographs",
     "digits",
     "dog_vs_cat",
     "filtered",
+    "four_sets",
     "paper",
     "photographs",
     "planted",
     "spectrum",
+    "students",
     "targeted_attack",
     "training_attack",
 ]

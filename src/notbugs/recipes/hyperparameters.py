@@ -1,12 +1,22 @@
 """How the recipes train and attack: the field's usual hyperparameters, under names."""
 
+from dataclasses import replace
+
 from notbugs.attacks import PGD
 from notbugs.data.augment import Augmentation
-from notbugs.threats import Threat
+from notbugs.threats import L2, Threat
 from notbugs.training import TrainConfig
 
 FAST = TrainConfig(epochs=14, lr=0.2, augment=Augmentation(flip=True, translate=4))
 """A short one-cycle training for 32-pixel photographs, of any network of the zoo."""
+
+LONG = replace(FAST, epochs=28, average=0.995)
+"""Twice as long, of ten thousand images, with the average of the last weights."""
+
+WRONGLY_LABELLED = replace(FAST, epochs=28, lr=0.05, weight_decay=5e-3, label_smoothing=0.2)
+"""For images whose labels are all wrong: the misleading robust features are learned first and the sound ones late, so
+a low rate, a strong decay, and no average that reaches back.
+"""
 
 PAPER = TrainConfig(
     epochs=150, lr=0.1, batch_size=128, schedule="step", augment=Augmentation(flip=True, translate=4)
@@ -26,4 +36,8 @@ def targeted_attack(threat: Threat, *, steps: int, step_size: float) -> PGD:
     )
 
 
-__all__ = ["FAST", "PAPER", "targeted_attack", "training_attack"]
+FAR_PUSH = targeted_attack(L2(2.0), steps=12, step_size=0.4)
+"""Four times the usual budget, in few steps: what a small network's adversarial images teach is then truest."""
+
+
+__all__ = ["FAR_PUSH", "FAST", "LONG", "PAPER", "WRONGLY_LABELLED", "targeted_attack", "training_attack"]

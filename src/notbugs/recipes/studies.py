@@ -5,21 +5,36 @@ from dataclasses import replace
 
 from notbugs.attacks import PGD
 from notbugs.data.augment import Augmentation
-from notbugs.features import Builder, MatchEmbeddings, PushToTarget
-from notbugs.recipes.hyperparameters import FAST, PAPER, targeted_attack, training_attack
-from notbugs.study import Study
+from notbugs.features import MatchEmbeddings, PushToTarget
+from notbugs.recipes.hyperparameters import (
+    FAR_PUSH,
+    FAST,
+    LONG,
+    PAPER,
+    WRONGLY_LABELLED,
+    targeted_attack,
+    training_attack,
+)
+from notbugs.study import Built, Study, Trained
 from notbugs.threats import L2
 from notbugs.training import TrainConfig
 
+FOUR = ("d_r", "d_nr", "d_rand", "d_det")
 
-def builders(match: MatchEmbeddings, push: PGD) -> dict[str, Builder]:
-    """The four data sets of the paper, by the student that will learn from each."""
+
+def four_sets(match: MatchEmbeddings, push: PGD) -> dict[str, Built]:
+    """The four data sets of the paper: D_R with the robust model, the others with the standard one."""
     return {
-        "d_r": replace(match, kind="robust"),
-        "d_nr": replace(match, kind="nonrobust"),
-        "d_rand": PushToTarget(attack=push, targets="random"),
-        "d_det": PushToTarget(attack=push, targets="next"),
+        "d_r": Built(builder=replace(match, kind="robust"), by="robust"),
+        "d_nr": Built(builder=replace(match, kind="nonrobust"), by="standard"),
+        "d_rand": Built(builder=PushToTarget(attack=push, targets="random"), by="standard"),
+        "d_det": Built(builder=PushToTarget(attack=push, targets="next"), by="standard"),
     }
+
+
+def students(how: TrainConfig, *sets: str, **otherwise: TrainConfig) -> dict[str, Trained]:
+    """A student for each set, named like it; trained alike, but for those that `otherwise` names."""
+    return {name: Trained(how=otherwise.get(name, how), on=name) for name in sets}
 
 
 def planted() -> Study:
@@ -38,18 +53,21 @@ def planted() -> Study:
         source="planted",
         arch="convnet",
         threat=threat,
-        teachers={
-            "standard": train,
-            "robust": replace(train, epochs=6, augment=Augmentation()).against(
-                training_attack(threat, steps=3, step_size=0.25)
+        models={
+            "standard": Trained(how=train),
+            "robust": Trained(
+                how=replace(train, epochs=6, augment=Augmentation()).against(
+                    training_attack(threat, steps=3, step_size=0.25)
+                )
             ),
+            **students(replace(train, augment=Augmentation()), *FOUR),
         },
-        student=replace(train, augment=Augmentation()),
         # The shorter steps of D_NR change what is cheap to change, the pattern, and leave the other image's shape.
-        builders={
-            **builders(match, targeted_attack(threat, steps=20, step_size=0.1)),
-            "d_nr": MatchEmbeddings(kind="nonrobust", steps=40, step_size=0.1),
+        sets={
+            **four_sets(match, targeted_attack(threat, steps=20, step_size=0.1)),
+            "d_nr": Built(builder=MatchEmbeddings(kind="nonrobust", steps=40, step_size=0.1), by="standard"),
         },
+        audited=("d_r",),
         tested=1000,
         duration="2 minutes on 2 cores",
     )
@@ -65,12 +83,14 @@ def digits() -> Study:
         name="digits",
         source="digits",
         threat=threat,
-        teachers={
-            "standard": train,
-            "robust": replace(train, epochs=20).against(training_attack(threat, steps=5, step_size=0.6)),
+        models={
+            "standard": Trained(how=train),
+            "robust": Trained(
+                how=replace(train, epochs=20).against(training_attack(threat, steps=5, step_size=0.6))
+            ),
+            **students(train, *FOUR),
         },
-        student=train,
-        builders=builders(
+        sets=four_sets(
             MatchEmbeddings(steps=50, step_size=0.5), targeted_attack(threat, steps=20, step_size=0.3)
         ),
         duration="2 minutes on 2 cores",
@@ -84,30 +104,28 @@ def dog_vs_cat() -> Study:
     never saw a right one; at eps / 2 the D_R student well above the standard model, and the D_NR student below it.
     """
     threat = L2(0.5)
-    long = replace(FAST, epochs=28, average=0.995)
     match = MatchEmbeddings(steps=40, step_size=0.25)
     return Study(
         name="dog-vs-cat",
         source="cifar10:cat,dog",
         arch="convnet-64-128-128-128",
         threat=threat,
-        teachers={
-            "standard": replace(FAST, epochs=28),
+        models={
+            "standard": Trained(how=replace(FAST, epochs=28)),
             # At eps / 2: against the whole budget so small a network learns little, and is less robust even there.
-            "robust": long.against(training_attack(threat.scaled(0.5), steps=2, step_size=0.175)),
+            "robust": Trained(
+                how=LONG.against(training_attack(threat.scaled(0.5), steps=2, step_size=0.175))
+            ),
             # Trained for half as long it is less accurate, and what its adversarial images teach is truer (LOG.md).
-            "brief": FAST,
+            "brief": Trained(how=FAST),
+            **students(LONG, "d_r", "d_nr", "d_det", d_det=WRONGLY_LABELLED),
         },
-        student=long,
-        built_with={"d_det": "brief"},
-        # With all labels wrong the misleading robust features are learned first and the sound ones late: a low rate,
-        # a strong decay, and no average that reaches back.
-        students={"d_det": replace(FAST, epochs=28, lr=0.05, weight_decay=5e-3, label_smoothing=0.2)},
-        builders={
-            "d_r": match,
-            "d_nr": replace(match, kind="nonrobust"),
-            "d_det": PushToTarget(attack=targeted_attack(L2(2.0), steps=12, step_size=0.4), targets="next"),
+        sets={
+            "d_r": Built(builder=match, by="robust"),
+            "d_nr": Built(builder=replace(match, kind="nonrobust"), by="standard"),
+            "d_det": Built(builder=PushToTarget(attack=FAR_PUSH, targets="next"), by="brief"),
         },
+        audited=("d_r",),
         duration="10 minutes on 2 cores",
         published={"d_det.clean": 0.78},
         published_in="A. Madry, Are All Features Created Equal? (talk); no hyperparameters are known",
@@ -123,10 +141,12 @@ def photographs() -> Study:
         name="photographs",
         source="",
         arch="wrn-10-2",
-        teachers={"standard": FAST, "robust": base.teachers["robust"]},
-        builders=builders(match, targeted_attack(base.threat, steps=20, step_size=0.1)),
-        built_with={},
-        students={},
+        models={
+            "standard": Trained(how=FAST),
+            "robust": base.models["robust"],
+            **students(LONG, *FOUR),
+        },
+        sets=four_sets(match, targeted_attack(base.threat, steps=20, step_size=0.1)),
         published={},
         published_in="",
         duration="",
@@ -153,15 +173,15 @@ def cifar10() -> Study:
         source="cifar10",
         arch="resnet18",
         threat=threat,
-        teachers={
-            "standard": train,
-            "robust": train.against(training_attack(threat, steps=7, step_size=0.1)),
+        models={
+            "standard": Trained(how=train),
+            "robust": Trained(how=train.against(training_attack(threat, steps=7, step_size=0.1))),
+            **students(train, *FOUR, d_rand=low, d_det=replace(train, augment=Augmentation())),
         },
-        student=train,
-        students={"d_rand": low, "d_det": replace(train, augment=Augmentation())},
-        builders=builders(
+        sets=four_sets(
             MatchEmbeddings(steps=200, step_size=0.25), targeted_attack(threat, steps=50, step_size=0.1)
         ),
+        audited=("d_r",),
         tested=10_000,
         duration="15 minutes of one H100",
         published=PUBLISHED,
@@ -177,13 +197,12 @@ def paper() -> Study:
         cifar10(),
         name="cifar10-paper",
         arch="resnet50",
-        teachers={
-            "standard": PAPER,
-            "robust": PAPER.against(training_attack(threat, steps=7, step_size=0.1)),
+        models={
+            "standard": Trained(how=PAPER),
+            "robust": Trained(how=PAPER.against(training_attack(threat, steps=7, step_size=0.1))),
+            **students(PAPER, *FOUR, d_rand=low, d_det=replace(PAPER, augment=Augmentation())),
         },
-        student=PAPER,
-        students={"d_rand": low, "d_det": replace(PAPER, augment=Augmentation())},
-        builders=builders(
+        sets=four_sets(
             MatchEmbeddings(steps=1000, step_size=0.1), targeted_attack(threat, steps=100, step_size=0.1)
         ),
         duration="hours of one H100",
@@ -203,11 +222,12 @@ STUDIES: dict[str, Callable[[], Study]] = {
 __all__ = [
     "PUBLISHED",
     "STUDIES",
-    "builders",
     "cifar10",
     "digits",
     "dog_vs_cat",
+    "four_sets",
     "paper",
     "photographs",
     "planted",
+    "students",
 ]

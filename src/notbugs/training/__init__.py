@@ -3,5 +3,6 @@
 from notbugs.training.checkpoint import EpochMetrics
 from notbugs.training.config import TrainConfig
 from notbugs.training.loop import DivergedError, train
+from notbugs.training.probe import Layer, probe
 
-__all__ = ["train", "TrainConfig", "EpochMetrics", "DivergedError"]
+__all__ = ["train", "TrainConfig", "EpochMetrics", "DivergedError", "Layer", "probe"]

@@ -1,0 +1,44 @@
+"""Images under the labels that a model gives them, right or wrong (Wallace 2019, "Learning from Incorrectly Labeled
+Data", Distill).
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import torch
+
+from notbugs.data.labeled import LabeledImages
+from notbugs.features.builder import Builder, Source
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Answered(Builder):
+    """Every image as it is, labelled with the model's answer. Its mistakes alone, images that nobody has changed,
+    teach another model what it has learned.
+    """
+
+    kind: ClassVar[str] = "answered"  # type: ignore[misc]
+
+    def build(self, source: Source, rows: torch.Tensor, *, generator: torch.Generator) -> LabeledImages:
+        data, images = source.data, source.data.images[rows]
+        with torch.no_grad():
+            answers = source.model(images).argmax(1)
+        return LabeledImages(
+            images=images,
+            labels=answers,
+            class_names=data.class_names,
+            origin=data.origin,
+            columns={
+                "index": rows,
+                "original_label": data.labels[rows],
+                "distance": torch.zeros(len(rows), device=rows.device),
+            },
+        )
+
+    def measured(self, built: LabeledImages) -> dict[str, float]:
+        wrong = built.labels != built.columns["original_label"]
+        return {"wrong_labels": float(wrong.double().mean())}
+
+
+__all__ = ["Answered"]

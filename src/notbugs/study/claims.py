@@ -1,0 +1,181 @@
+"""What a study should show: claims with their sources, each of which its numbers can refute."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, final
+
+from notbugs.audits import Proportion
+from notbugs.audits.proportion import Z
+from notbugs.errors import NotbugsError
+
+Finding = Literal["agrees", "disagrees", "undecided"]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """A claim held against the numbers. `value` is positive where the claim holds; undecided where its 95 %
+    interval leaves both open.
+    """
+
+    says: str
+    source: str
+    published: str
+    found: str
+    value: float
+    interval: tuple[float, float]
+
+    @property
+    def finding(self) -> Finding:
+        low, high = self.interval
+        return "agrees" if low > 0 else "disagrees" if high < 0 else "undecided"
+
+
+class Claim(ABC):
+    """A statement about a study's numbers. Subclasses are final frozen values."""
+
+    @abstractmethod
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics that it speaks of."""
+
+    @abstractmethod
+    def judged(self, measured: Mapping[str, Proportion]) -> Verdict:
+        """What the numbers say of it."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class More(Claim):
+    """`more` is larger than `less`, a metric or a number, and by more than `by`, which may be below 0.
+
+    The interval of the difference is Newcombe's (1998, method 10), for shares of different images: of the same ones
+    it is too wide, if anything. Another training moves a student by a point or two beyond it.
+
+    >>> claim = More(says="better than guessing", more="a.clean", less=0.5, source="here")
+    >>> verdict = claim.judged({"a.clean": Proportion(670, 1000)})
+    >>> verdict.finding, verdict.found
+    ('agrees', '67.0 against 50.0 %: +17.0 points [+14.0, +19.8]')
+    """
+
+    says: str
+    more: str | float
+    less: str | float
+    source: str
+    by: float = 0.0
+    published: str = ""
+
+    def metrics(self) -> tuple[str, ...]:
+        return tuple(one for one in (self.more, self.less) if isinstance(one, str))
+
+    def judged(self, measured: Mapping[str, Proportion]) -> Verdict:
+        (more, *ends), (less, *others) = _known(self.more, measured), _known(self.less, measured)
+        gap = more - less
+        low = gap - math.hypot(more - ends[0], others[1] - less)
+        high = gap + math.hypot(ends[1] - more, less - others[0])
+        return Verdict(
+            says=self.says,
+            source=self.source,
+            published=self.published,
+            found=f"{100 * more:.1f} against {100 * less:.1f} %: {100 * gap:+.1f} points "
+            f"[{100 * low:+.1f}, {100 * high:+.1f}]",
+            value=gap - self.by,
+            interval=(low - self.by, high - self.by),
+        )
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Correlated(Claim):
+    """Pairs of metrics rise together: Pearson's correlation is positive, with Fisher's interval over the pairs.
+
+    Raises NotbugsError for fewer than four pairs, of which the interval says nothing.
+
+    >>> pairs = [(f"{name}.x", f"{name}.y") for name in "abcde"]
+    >>> found = {name: Proportion(n, 100) for n, pair in enumerate(pairs) for name in pair}
+    >>> Correlated(says="together", pairs=pairs, source="here").judged(found).found
+    'correlation 1.00 [1.00, 1.00] over 5 pairs'
+    """
+
+    says: str
+    pairs: Sequence[tuple[str, str]]
+    source: str
+    published: str = ""
+
+    def __post_init__(self) -> None:
+        if len(self.pairs) < 4:
+            raise NotbugsError(f"{self.says}: a correlation takes 4 pairs or more, got {len(self.pairs)}")
+
+    def metrics(self) -> tuple[str, ...]:
+        return tuple(name for pair in self.pairs for name in pair)
+
+    def judged(self, measured: Mapping[str, Proportion]) -> Verdict:
+        first, second = ([measured[pair[side]].value for pair in self.pairs] for side in (0, 1))
+        found, interval = correlation(first, second)
+        low, high = interval
+        return Verdict(
+            says=self.says,
+            source=self.source,
+            published=self.published,
+            found=f"correlation {found:.2f} [{low:.2f}, {high:.2f}] over {len(self.pairs)} pairs",
+            value=found,
+            interval=interval,
+        )
+
+
+def correlation(first: Sequence[float], second: Sequence[float]) -> tuple[float, tuple[float, float]]:
+    """Pearson's correlation and its 95 % interval (Fisher 1921); 0 where one of them does not vary.
+
+    >>> found, (low, high) = correlation([1, 2, 3, 4, 5], [1, 3, 2, 5, 4])
+    >>> round(found, 2), round(low, 2), round(high, 2)
+    (0.8, -0.28, 0.99)
+    """
+    n = len(first)
+    means = sum(first) / n, sum(second) / n
+    apart = [[value - mean for value in values] for values, mean in zip((first, second), means, strict=True)]
+    lengths = [math.sqrt(math.fsum(value * value for value in values)) for values in apart]
+    if min(lengths) == 0:
+        return 0.0, (-1.0, 1.0)
+    found = math.fsum(a * b for a, b in zip(*apart, strict=True)) / (lengths[0] * lengths[1])
+    if abs(found) >= 1 - 1e-12:
+        return round(found, 12), (round(found, 12),) * 2
+    middle, half = math.atanh(found), Z / math.sqrt(n - 3)
+    return found, (math.tanh(middle - half), math.tanh(middle + half))
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Plot:
+    """Metrics as lines: each a label and its points, (x, metric), where x is a number or another metric.
+
+    `log`: the axes that are logarithmic. `joined`: whether the points of a line belong together in order.
+    """
+
+    title: str
+    caption: str
+    x: str
+    y: str
+    lines: Mapping[str, Sequence[tuple[float | str, str]]]
+    log: Literal["", "x"] = ""
+    joined: bool = True
+
+    def metrics(self) -> tuple[str, ...]:
+        return tuple(
+            name
+            for points in self.lines.values()
+            for pair in points
+            for name in pair
+            if isinstance(name, str)
+        )
+
+
+def _known(number: str | float, measured: Mapping[str, Proportion]) -> tuple[float, float, float]:
+    """Value and ends of its interval: of a number that is given, itself."""
+    if isinstance(number, str):
+        found = measured[number]
+        return found.value, *found.interval
+    return number, number, number
+
+
+__all__ = ["Claim", "Correlated", "Finding", "More", "Plot", "Verdict", "correlation"]

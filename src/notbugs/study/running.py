@@ -1,0 +1,148 @@
+"""The main job: decompose a data set into robust and non-robust features, and see what each alone can do.
+
+Models are trained on the data, sets are built with them, students are trained on each set, and all of them are
+measured on the original test images.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from notbugs.audits import Proportion, default_attacks
+from notbugs.data.labeled import LabeledImages
+from notbugs.execution import Watch
+from notbugs.expectations import closed_forms, det_closed_forms
+from notbugs.jobs import resolved_precision
+from notbugs.progress import silent
+from notbugs.runs import Run, open_run
+from notbugs.study.parts import Built
+from notbugs.study.stages import Stages, budgets
+from notbugs.study.study import Study
+
+
+def run_study(
+    study: Study,
+    data: LabeledImages,
+    test: LabeledImages,
+    *,
+    root: Path,
+    seed: int,
+    precision: str = "auto",
+    watch: Watch = lambda stage: silent,
+) -> Run:
+    """Run, or resume, a study. The directory holds every model, data set and test as a run of its own.
+
+    The result's metrics are `<model>.<measure>`: `clean`, one per budget (eps / 2 and eps; of audited models a second
+    one), `relabelled` (accuracy on labels y + 1), on planted data `follows_robust` and `follows_nonrobust`; where the
+    study asks for them, `on_<set>` with the same endings, `turned_<set>` and `steps_<count>`. `verdicts` hold its
+    claims against them. Raises what `train` and the builders raise.
+
+    Example: `run_study(recipes.digits(), load("digits"), load("digits", split="test"), root=Path("runs"), seed=0)`,
+    about 2 minutes, then `.result["metrics"]["d_nr.clean"]`.
+    """
+    stages = open_study(study, data, test, root=root, seed=seed, precision=precision, watch=watch)
+    run = stages.run
+    if run.is_done:
+        return run
+    tests = {name: stages.tested(name) for name in study.models}
+    runs = {name: stages.model(name) for name in study.models}
+    runs |= {f"data_{name}": stages.built(name) for name, one in study.sets.items() if isinstance(one, Built)}
+    runs |= {
+        f"test_{name}{f'_{start}' if start else ''}": one
+        for name, found in tests.items()
+        for start, one in found.items()
+    }
+    measured = {
+        f"{name}.{_measure(start, key)}": Proportion(*counts)
+        for name, found in tests.items()
+        for start, one in found.items()
+        for key, counts in one.result["counts"].items()
+    }
+    run.finish(
+        {
+            "command": "study",
+            "config": run.config,
+            "metrics": {name: value.value for name, value in measured.items()},
+            "intervals": {name: value.interval for name, value in measured.items()},
+            "counts": {name: value.n for name, value in measured.items()},
+            "expected": closed_forms(test, budgets(study)),
+            "between": det_closed_forms(test),
+            "flags": flags(study, measured, runs),
+            "attacks": [str(attack) for attack in default_attacks(study.threat, steps=study.attack_steps)],
+            "stages": {name: str(stage.path.relative_to(run.path)) for name, stage in runs.items()},
+            "stage_seconds": {name: stage.result["seconds"] for name, stage in runs.items()},
+            "seconds": round(sum(stage.result["seconds"] for stage in runs.values()), 1),
+            "device": str(data.images.device),
+            **said_of(study, measured),
+        }
+    )
+    return run
+
+
+def said_of(study: Study, measured: Mapping[str, Proportion]) -> dict[str, Any]:
+    """What a result says beside its numbers: titles in order, claims with what came of them, plots."""
+    return {
+        # Lists keep their order in a file that sorts its keys.
+        "models": [[name, study.titles.get(name, "")] for name in study.models],
+        "sets": [[name, study.set_titles.get(name, "")] for name in study.sets],
+        "question": study.question,
+        "published": dict(study.published),
+        "published_in": study.published_in,
+        "verdicts": [
+            {**vars(verdict), "finding": verdict.finding}
+            for verdict in (claim.judged(measured) for claim in study.claims)
+        ],
+        "plots": [{**vars(plot), "lines": list(plot.lines.items())} for plot in study.plots],
+    }
+
+
+def open_study(
+    study: Study,
+    data: LabeledImages,
+    test: LabeledImages,
+    *,
+    root: Path,
+    seed: int,
+    precision: str = "auto",
+    watch: Watch = lambda stage: silent,
+) -> Stages:
+    """The directory of a study, and its stages, none of them run yet."""
+    precision = resolved_precision(precision, data)
+    described = {
+        "command": "study",
+        "study": study.computed(),
+        "data": data.known_by,
+        "test": test.known_by,
+        "seed": seed,
+        "precision": precision,
+    }
+    run = open_run(root, study.name, described)
+    return Stages(run=run, study=study, data=data, test=test, seed=seed, precision=precision, watch=watch)
+
+
+def flags(
+    study: Study, measured: Mapping[str, Proportion], stages: Mapping[str, Run]
+) -> list[dict[str, Any]]:
+    """Reasons to distrust the numbers, as data."""
+    found = [{**flag, "of": name} for name, stage in stages.items() for flag in stage.result["flags"]]
+    for name in study.on_data:
+        chance = 1 / max(2, _classes(stages[name]))
+        if measured[f"{name}.clean"].interval[0] <= chance + 0.1 * (1 - chance):
+            found.append(
+                {"of": name, "reason": "hardly better than chance: what is built with it means little"}
+            )
+    return found
+
+
+def _measure(start: str, key: str) -> str:
+    """A measure of a test, as the study calls it: `clean` on another set is that set's own number."""
+    if key in ("clean", "turned") and start:
+        return start
+    return f"{start}_{key}" if start.startswith("on_") else key
+
+
+def _classes(stage: Run) -> int:
+    return int(stage.config["model"]["classes"])
+
+
+__all__ = ["flags", "open_study", "run_study", "said_of"]

@@ -1,0 +1,139 @@
+"""A study as one value: its models, the sets that they learn from, what is measured and what should come out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import final
+
+from notbugs.audits import SUITES
+from notbugs.errors import NotbugsError, unknown
+from notbugs.study.claims import Claim, Plot
+from notbugs.study.parts import DATA, TEST, Built, Derived, Mixture, Model, Probed, Trained
+from notbugs.threats import Threat
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """What a study does. Models and sets may need each other in any order that does not go round.
+
+    All models are measured on the test images: clean, within half of `threat` and within it (PGD of `attack_steps`,
+    on at most `tested` images), and those that `audited` names by the attacks of `suite` as well. Of `step_counts`
+    the audited ones are also attacked by PGD of so many steps, within half of the threat. `seen` names models that
+    are measured on other sets too, and `turned` those whose answers a set of changed images should turn.
+
+    The rest is only said: titles of models and sets, claims, plots, how long it takes; `published` holds the
+    paper's numbers by metric name, to print beside. Raises NotbugsError where a name means nothing.
+
+    >>> from notbugs import recipes
+    >>> study = recipes.planted()
+    >>> list(study.models), list(study.sets), study.sets["d_r"].by
+    (['standard', 'robust', 'd_r', 'd_nr', 'd_rand', 'd_det'], ['d_r', 'd_nr', 'd_rand', 'd_det'], 'robust')
+    """
+
+    name: str
+    source: str
+    arch: str
+    threat: Threat
+    models: Mapping[str, Model]
+    sets: Mapping[str, Built | Derived] = field(default_factory=dict)
+    attack_steps: int = 20
+    tested: int = 2000
+    audited: Sequence[str] = ()
+    suite: str = "fast"
+    step_counts: Sequence[int] = ()
+    seen: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    turned: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    titles: Mapping[str, str] = field(default_factory=dict)
+    set_titles: Mapping[str, str] = field(default_factory=dict)
+    claims: Sequence[Claim] = ()
+    plots: Sequence[Plot] = ()
+    question: str = ""
+    duration: str = ""
+    published: Mapping[str, float] = field(default_factory=dict)
+    published_in: str = ""
+
+    def __post_init__(self) -> None:
+        if self.suite not in SUITES:
+            raise unknown("suite", self.suite, SUITES)
+        models, sets = list(self.models), [DATA, TEST, *self.sets]
+        for name in self.models:
+            if {"/", "\\", ".", ":"} & set(name) or name.startswith(("data_", "test_")):
+                raise NotbugsError(f"{self.name}: a model's name is part of paths and metrics: not {name!r}")
+        for name in self._named_sets():
+            if name not in sets:
+                raise unknown("set of the study", name, sets)
+        for name in self._named_models():
+            if name not in models:
+                raise unknown("model of the study", name, models)
+        for name in self.models:
+            self._before_model(name, ())
+
+    def computed(self) -> "Study":
+        """Without what is only said of it: two studies that compute the same are the same."""
+        return replace(
+            self, titles={}, set_titles={}, claims=(), plots=(), question="", duration="", published={},
+            published_in="",
+        )  # fmt: skip
+
+    def with_arch(self, arch: str) -> "Study":
+        return replace(self, arch=arch)
+
+    @property
+    def on_data(self) -> tuple[str, ...]:
+        """The models that are trained on the data themselves; the others are students of a set."""
+        return tuple(name for name, one in self.models.items() if isinstance(one, Trained) and one.on == DATA)
+
+    def needed_by(self, stage: str) -> frozenset[str]:
+        """The stages without which one cannot be made, all of them: model `x`, or built set `data_x`."""
+        if stage in self.models:
+            return frozenset(self._before_model(stage, ()))
+        return frozenset(self._before_set(stage.removeprefix("data_"), ()) - {stage})
+
+    def measured_with(self, name: str) -> frozenset[str]:
+        """The stages that must be there to measure model `name`: itself, and those behind the sets that it sees."""
+        sets = [of for pairs in (self.seen, self.turned) for of, names in pairs.items() if name in names]
+        return frozenset({name}).union(*(self._before_set(of, ()) for of in sets))
+
+    def _before_model(self, name: str, path: tuple[str, ...]) -> set[str]:
+        one, path = self.models[name], self._further(name, path)
+        needed = self._before_set(one.on, path)
+        if isinstance(one, Probed):
+            needed |= {one.of} | self._before_model(one.of, path)
+        return needed
+
+    def _before_set(self, of: str, path: tuple[str, ...]) -> set[str]:
+        if of in (DATA, TEST):
+            return set()
+        one, path = self.sets[of], self._further(f"data_{of}", path)
+        needed = self._before_set(one.of, path)
+        if isinstance(one, Mixture):
+            needed |= self._before_set(one.beside, path)
+        if isinstance(one, Built):
+            needed.add(f"data_{of}")
+            for model in (one.by, *one.others):
+                needed |= {model} | self._before_model(model, path)
+        return needed
+
+    def _further(self, stage: str, path: tuple[str, ...]) -> tuple[str, ...]:
+        if stage in path:
+            raise NotbugsError(f"{self.name}: {' needs '.join((*path, stage))}: that goes round")
+        return (*path, stage)
+
+    def _named_sets(self) -> list[str]:
+        sets = self.sets.values()
+        beside = [one.beside for one in sets if isinstance(one, Mixture)]
+        return [
+            *(one.on for one in self.models.values()), *(one.of for one in sets), *beside, *self.seen, *self.turned,
+        ]  # fmt: skip
+
+    def _named_models(self) -> list[str]:
+        built = [one for one in self.sets.values() if isinstance(one, Built)]
+        return [
+            *(one.of for one in self.models.values() if isinstance(one, Probed)),
+            *(model for one in built for model in (one.by, *one.others)),
+            *(model for pairs in (self.seen, self.turned) for models in pairs.values() for model in models),
+            *self.audited,
+        ]
+
+
+__all__ = ["Study"]
