@@ -31,6 +31,7 @@ def test_the_page_has_the_committed_numbers():
         ],
         "perturbations": [r"(\d+) % at L2 1 ", r"(\d+) % at L2 0 "],
         "accurate-and-robust": [r"on (\d+)\.\d %; its nearest"],
+        "squares": [r"and on (\d+ % \[\d+, \d+\]) within 0.03; after", r"5 epochs on (100 % \[\d+, \d+\])"],
     }  # fmt: skip
     page = PAGE.replace(" 000", "000")
     for lesson, patterns in said.items():

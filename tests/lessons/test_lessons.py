@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from notbugs.lessons import LESSONS, Chart, Check, Lesson, Panel, Series, sample_complexity, tradeoff
+from notbugs.lessons import LESSONS, Chart, Check, Lesson, Panel, Series, sample_complexity, squares, tradeoff
 from notbugs.lessons.gaussian import gaussian_lesson
 
 
@@ -16,6 +16,8 @@ def quick(monkeypatch):
     monkeypatch.setattr(sample_complexity, "DRAWS", 6)
     monkeypatch.setattr(tradeoff, "SETTINGS", 100)
     monkeypatch.setattr(tradeoff, "NETWORKS", 8)
+    for name, quick in (("SIZE", 16), ("IMAGES", 100), ("TESTED", 60), ("ARCH", "convnet-32-64-64-128")):
+        monkeypatch.setattr(squares, name, quick)
 
 
 @pytest.mark.parametrize("seed", [0, 7])

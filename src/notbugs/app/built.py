@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
-from notbugs.app.naming import budget_text, push_text
+from notbugs.app.naming import budget_text, push_text, pushed_within
 from notbugs.app.repeating import quoted, shell_word
 from notbugs.data.shards import read_origin
 from notbugs.runs import Run
@@ -14,7 +14,9 @@ _WHAT = {
     "nonrobust": "Only what the standard model sees: its features of the original, put into another image.",
     "rand": "Each image pushed, {how}, towards a class drawn at random, and so labelled.",
     "det": "Each image pushed, {how}, towards the next class, and so labelled: every label is wrong.",
+    "answered": "Each image as it is, under the label that the model gives it, right or wrong.",
 }
+_AIMS = {"random": "a random class", "next": "the next class (y + 1)"}
 
 
 @final
@@ -55,16 +57,23 @@ def built_set(stage: Run, *, title: str = "", teacher: str = "", studied: str = 
 
 
 def _pushed(builder: Mapping[str, Any], studied: str) -> str:
-    return push_text(builder["attack"]["threat"], studied) if "attack" in builder else ""
+    threat = pushed_within(builder)
+    return push_text(threat, studied) if threat else ""
 
 
 def _how(builder: Mapping[str, Any]) -> str:
     attack = builder.get("attack")
     if attack is not None:
-        aim = {"random": "a random class", "next": "the next class (y + 1)"}[builder["targets"]]
         return (
-            f"targeted PGD towards {aim}, {budget_text(attack['threat'])}, {attack['steps']} steps of "
-            f"{attack['step_size']:g}, {attack['keep']} iterate"
+            f"targeted PGD towards {_AIMS[builder['targets']]}, {budget_text(attack['threat'])}, "
+            f"{attack['steps']} steps of {attack['step_size']:g}, {attack['keep']} iterate"
+        )
+    if builder["type"] == "Answered":
+        return "the images as they are, labelled with that model’s answers"
+    if builder["type"] == "PushAlone":
+        return (
+            f"descent towards {_AIMS[builder['targets']]} on that model and away from any change of the others’ "
+            f"answers, {budget_text(builder['threat'])}, {builder['steps']} steps of {builder['step_size']:g}"
         )
     start = {"images": "another image", "noise": "noise"}[builder["start"]]
     return (

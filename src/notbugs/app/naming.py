@@ -81,16 +81,21 @@ def _images(result: Mapping[str, Any], key: str) -> str:
 
 def _built(result: Mapping[str, Any], one: Mapping[str, Any]) -> str:
     builder, teacher = one["builder"], model_title(result, one["by"])
-    teacher = teacher[0].lower() + teacher[1:]
-    if "attack" in builder:
-        how = push_text(builder["attack"]["threat"], result["config"]["study"]["threat"])
+    teacher, threat = teacher[0].lower() + teacher[1:], pushed_within(builder)
+    if threat:
+        how = push_text(threat, result["config"]["study"]["threat"])
         labels = "every label wrong (y + 1)" if builder["targets"] == "next" else "under random labels"
         by = "" if one["by"] in ("standard", "brief") else f" against the {teacher}"
         return f"images changed {how}{by}, {labels}"
     if "start" in builder:
         start = ", from noise" if builder["start"] == "noise" else ""
         return f"images rebuilt from the {teacher}’s features{start}"
-    return set_title(result, builder["kind"])
+    return f"images as they are, under the answers of the {teacher}"
+
+
+def pushed_within(builder: Mapping[str, Any]) -> str:
+    """The threat that a builder pushes images within, where it does."""
+    return str(builder.get("attack", builder).get("threat", ""))
 
 
 def push_text(threat: str, studied: str) -> str:
@@ -114,6 +119,6 @@ def norm_text(threat: str) -> str:
 
 
 __all__ = [
-    "MODELS", "SETS", "budget_text", "model_title", "norm_text", "push_text", "set_title", "stage_title",
-    "trained_on",
+    "MODELS", "SETS", "budget_text", "model_title", "norm_text", "push_text", "pushed_within", "set_title",
+    "stage_title", "trained_on",
 ]  # fmt: skip

@@ -30,7 +30,7 @@ Drawer = Annotated[
 Data = Annotated[
     str,
     Parameter(
-        help="planted, planted-spurious, digits, sketches, cifar10, cifar10:cat,dog, folder:PATH, hf:NAME, "
+        help="planted, planted-spurious, digits, squares, sketches, cifar10, cifar10:cat,dog, folder:PATH, hf:NAME, "
         "parquet:PATH, built:DIR; tagged:SOURCE plants a tag; SOURCE@SHIFT changes every image: cifar10@fog:3, "
         "cifar10@high:12."
     ),

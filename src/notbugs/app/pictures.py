@@ -6,7 +6,7 @@ from typing import Any, final
 
 import torch
 
-from notbugs.app.naming import budget_text, norm_text
+from notbugs.app.naming import budget_text, norm_text, pushed_within
 from notbugs.data.labeled import LabeledImages, Origin
 from notbugs.data.planted import PlantedTruth, truth_of
 from notbugs.data.shards import read_origin, read_shard
@@ -22,6 +22,7 @@ _NOTES = {
     "nonrobust": "{start}, moved until the standard model’s features are the original’s",
     "rand": "moved within {budget} towards what its source model sees as the new label, drawn at random",
     "det": "moved within {budget} towards what its source model sees as the next class; every label is wrong",
+    "answered": "as they are, under the label that its source model gives them",
 }
 
 
@@ -131,7 +132,7 @@ def _note(builder: Mapping[str, Any], data: LabeledImages) -> str:
     from_noise = start is not None and bool((start < 0).all())
     return _NOTES[builder["kind"]].format(
         start="noise" if from_noise else "another image",
-        budget=budget_text(builder["attack"]["threat"]) if "attack" in builder else "its threat",
+        budget=budget_text(threat) if (threat := pushed_within(builder)) else "its threat",
     )
 
 

@@ -24,7 +24,11 @@ def repeat_command(result: Mapping[str, Any], out: Path = Path("runs")) -> str:
     `out` is the root of its run directory, named where it is not the default.
     """
     study = result["config"]["study"]
-    named = [(key, made()) for key, made in recipes.STUDIES.items() if made().name == study["name"]]
+    named = [
+        (key, made())
+        for key, made in (recipes.STUDIES | recipes.CONTROLS).items()
+        if made().name == study["name"]
+    ]
     if not named:
         return ""
     key, recipe = named[0]

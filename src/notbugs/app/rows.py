@@ -21,6 +21,7 @@ class Measure:
     how: str
     attacked: bool = False
     audit: bool = False
+    set: str = ""  # measured on this set, where that is not the test images
 
 
 @final
@@ -112,7 +113,7 @@ def study_measures(result: Mapping[str, Any]) -> tuple[Measure, ...]:
 def _on_set(result: Mapping[str, Any], of: str, threat: Threat) -> list[Measure]:
     """The columns about another set than the test images."""
     title, key = set_title(result, of), f"on_{of}"
-    columns = [Measure(key=key, title=f"On {title}", how=f"as they are{_count(result, key)}")]
+    columns = [Measure(key=key, title=f"On {title}", how=f"as they are{_count(result, key)}", set=of)]
     for budget in (threat.scaled(0.5), threat):
         under = f"{key}_{measure_name(budget)}"
         columns.append(
@@ -120,10 +121,11 @@ def _on_set(result: Mapping[str, Any], of: str, threat: Threat) -> list[Measure]
                 key=under,
                 title=f"On {title}, under attack, {budget_text(str(budget))}",
                 how=f"{attack_text(result)}{_count(result, under)}",
+                set=of,
             )
         )
     how = "of the images that it has right, changed: takes them for what the change is for"
-    return [*columns, Measure(key=f"turned_{of}", title=f"Turned by {title}", how=how)]
+    return [*columns, Measure(key=f"turned_{of}", title=f"Turned by {title}", how=how, set=of)]
 
 
 def study_rows(result: Mapping[str, Any]) -> tuple[Row, ...]:

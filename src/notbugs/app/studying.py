@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 @app.command
 def study(
     name: Annotated[
-        str, Parameter(help="planted, digits, dog-vs-cat, cifar10; spectrum, filtered, critic.")
+        str,
+        Parameter(
+            help="planted, digits, dog-vs-cat, cifar10; spectrum, filtered, critic; the controls sources, "
+            "robust-set, untransferable, leakage, mislabelled, transfer, data-efficiency."
+        ),
     ] = "",
     /,
     *,
@@ -43,7 +47,8 @@ def study(
     and writes result.json and report.html. A study that was interrupted goes on where it was.
 
     `spectrum`, `filtered` and `critic` are comparisons instead: models that are trained alike but for one thing and
-    audited side by side. What it takes is said first.
+    audited side by side. The controls are studies that could refute what these seem to show: each says what it
+    expects, from whom, and whether that came out. What it takes is said first.
 
     Example: notbugs study dog-vs-cat --data-root data/cifar10
     """
@@ -169,18 +174,17 @@ def _chosen_study(name: str, data: str, recipe: str) -> "Study":
         own = {made().source: key for key, made in recipes.STUDIES.items() if key != "paper"}
         own["planted-spurious"] = "planted"
         name = own.get(data or "planted", "photographs")
-    if name not in recipes.STUDIES:
+    studies = recipes.STUDIES | recipes.CONTROLS
+    if name not in studies:
         hidden = ("paper", "photographs", "critic-tagged")
-        raise unknown(
-            "study", name, [key for key in recipes.STUDIES | recipes.COMPARISONS if key not in hidden]
-        )
+        raise unknown("study", name, [key for key in studies | recipes.COMPARISONS if key not in hidden])
     if recipe == "paper":
         if name not in ("cifar10", "paper"):
             raise NotbugsError(
                 f"the paper's hyperparameters are for cifar10, not {name}; use: notbugs study cifar10"
             )
         name = "paper"
-    chosen = recipes.STUDIES[name]()
+    chosen = studies[name]()
     if not (data or chosen.source):
         raise NotbugsError(f"{name} has no images of its own; name some: notbugs study --data folder:PATH")
     return chosen

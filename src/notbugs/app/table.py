@@ -22,7 +22,8 @@ _SHORT = {
 
 def study_table(result: Mapping[str, Any]) -> Table:
     """The models of a study, one a row; accuracies in percent. Fits a terminal of 80 columns."""
-    measures, rows = [one for one in study_measures(result) if not one.audit], study_rows(result)
+    measures = [one for one in study_measures(result) if not (one.audit or one.set)]
+    rows = study_rows(result)
     table = Table(
         caption=_notes(result),
         caption_justify="left",
@@ -42,8 +43,8 @@ def study_table(result: Mapping[str, Any]) -> Table:
 
 
 def _short_name(row: Row) -> str:
-    """A word: the numbers need the room."""
-    return SETS.get(row.key) or row.key.capitalize()
+    """A word or two: the numbers need the room."""
+    return SETS.get(row.key) or row.key.replace("_", " ").capitalize()
 
 
 def _notes(result: Mapping[str, Any]) -> str:
@@ -62,6 +63,10 @@ def _notes(result: Mapping[str, Any]) -> str:
         if audits:
             suite = result["config"]["study"]["suite"]
             notes.append(f"{_short_name(row)}, audited (suite {suite}): {', '.join(audits)}")
+        for one in study_measures(result):
+            if one.set and one.key in row.cells:
+                title = one.title[0].lower() + one.title[1:]
+                notes.append(f"{_short_name(row)}, {title}: {_cell_text(row.cells[one.key]).plain}")
     measured = {name.partition(".")[2] for name in result["metrics"]}
     if "relabelled" in measured:
         notes.append("y + 1: counted against the next class")

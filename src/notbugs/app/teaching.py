@@ -8,13 +8,14 @@ from notbugs.app.cli import app
 from notbugs.app.options import DEFAULT, Common, job_of, settle, show
 
 Name = Literal[
-    "all", "useful-features", "gaussian", "accurate-and-robust", "tradeoff", "sample-complexity", "perturbations"
+    "all", "useful-features", "gaussian", "accurate-and-robust", "tradeoff", "sample-complexity", "perturbations",
+    "squares",
 ]  # fmt: skip
 
 
 @app.command
 def theory(
-    name: Annotated[Name, Parameter(help="Which lesson; all of them take about a minute.")] = "all",
+    name: Annotated[Name, Parameter(help="Which lesson; all of them take two minutes.")] = "all",
     /,
     *,
     common: Common = DEFAULT,
@@ -23,8 +24,9 @@ def theory(
 
     useful-features: what an adversary leaves of linear features, Goh 2019. gaussian: robust maximum likelihood of two
     Gaussians, Theorems 1 to 3 of Ilyas et al. 2019. accurate-and-robust: a perfect classifier that maximum likelihood
-    does not find. tradeoff: the bound of Tsipras et al. 2019.
-    sample-complexity: that of Schmidt et al. 2018. perturbations: learning from them alone, Kumano et al. 2024.
+    does not find. tradeoff: the bound of Tsipras et al. 2019. sample-complexity: that of Schmidt et al. 2018.
+    perturbations: learning from them alone, Kumano et al. 2024. squares: a network that almost nothing fools where
+    nothing useful is non-robust, Nakkiran 2019.
 
     Example: notbugs theory tradeoff
     """

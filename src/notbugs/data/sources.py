@@ -13,8 +13,8 @@ from notbugs.data.tagged import tagged
 from notbugs.errors import NotbugsError, unknown
 
 _SOURCES = (
-    "planted", "planted-spurious", "digits", "sketches", "sketches:CLASS,CLASS", "cifar10", "cifar10:CLASS,CLASS",
-    "folder:PATH", "hf:NAME", "parquet:PATH", "built:DIR", "tagged:SOURCE", "SOURCE@SHIFT",
+    "planted", "planted-spurious", "digits", "squares", "sketches", "sketches:CLASS,CLASS", "cifar10",
+    "cifar10:CLASS,CLASS", "folder:PATH", "hf:NAME", "parquet:PATH", "built:DIR", "tagged:SOURCE", "SOURCE@SHIFT",
 )  # fmt: skip
 
 _CIFAR10_ON_THE_HUB = "uoft-cs/cifar10"
@@ -29,6 +29,7 @@ def load(
     `planted`            made by code: a robust and a non-robust feature, both known; `seed` draws it
     `planted-spurious`   the same with a tag in a corner that is right in training and at chance in the test
     `digits`             1297 + 500 handwritten digits, in the package
+    `squares`            light and dark squares, a tenth of the training labels wrong; see `squares`
     `sketches`           scenes of CIFAR-10's classes, made by code; `sketches:cat,dog`: of these classes
     `cifar10`            Parquet in `root` (or `root/cifar10`), else from the Hugging Face hub
     `cifar10:cat,dog`    only these classes, numbered in this order
@@ -66,7 +67,7 @@ def _load(source: str, *, split: str, root: str | Path | None, seed: int) -> Lab
         inner = load(source.removeprefix("tagged:"), split=split, root=root, seed=seed)
         return tagged(inner, split=split, seed=seed)
     kind, colon, detail = source.partition(":")
-    if kind in ("planted", "planted-spurious", "digits") and colon:
+    if kind in ("planted", "planted-spurious", "digits", "squares") and colon:
         raise NotbugsError(f"source {source!r}: {kind} takes nothing after a colon; use {kind!r}")
     if kind in ("folder", "parquet", "hf", "built") and not detail:
         raise NotbugsError(f"source {source!r}: expected something after the colon, as in {_example(kind)!r}")
@@ -77,6 +78,10 @@ def _load(source: str, *, split: str, root: str | Path | None, seed: int) -> Lab
             return planted(split, spurious=kind == "planted-spurious", seed=seed)
         case "digits":
             return digits(split)
+        case "squares":
+            from notbugs.data.squares import squares
+
+            return squares(split, seed=seed)
         case "sketches":
             from notbugs.data.scenes import CLASSES
             from notbugs.data.sketches import sketches

@@ -1,6 +1,7 @@
 """Complete named studies and comparisons, ready to run."""
 
 from notbugs.recipes.comparisons import COMPARISONS, critic, critic_of_photographs, filtered, spectrum
+from notbugs.recipes.controls import CONTROLS
 from notbugs.recipes.hyperparameters import FAST, PAPER, targeted_attack, training_attack
 from notbugs.recipes.studies import (
     PUBLISHED,
@@ -17,6 +18,7 @@ from notbugs.recipes.studies import (
 
 __all__ = [
     "COMPARISONS",
+    "CONTROLS",
     "FAST",
     "PAPER",
     "PUBLISHED",

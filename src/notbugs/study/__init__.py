@@ -1,6 +1,6 @@
 """Studies: models, the sets that are built with them, students of those, and what they should show."""
 
-from notbugs.study.claims import Claim, Correlated, More, Plot, Verdict, correlation
+from notbugs.study.claims import CHANCE, Claim, Correlated, More, Plot, Verdict, correlation
 from notbugs.study.parts import (
     DATA,
     TEST,
@@ -18,6 +18,7 @@ from notbugs.study.stages import Stages, budgets
 from notbugs.study.study import Study
 
 __all__ = [
+    "CHANCE",
     "DATA",
     "TEST",
     "Built",

@@ -12,6 +12,25 @@ from notbugs.errors import NotbugsError
 
 Finding = Literal["agrees", "disagrees", "undecided"]
 
+CHANCE = "chance"
+"""What guessing gives: a number that claims may name beside the metrics."""
+
+
+@final
+@dataclass(frozen=True)
+class Exact:
+    """A number that is known: its interval is itself."""
+
+    value: float
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        return self.value, self.value
+
+
+Numbers = Mapping[str, Proportion | Exact]
+"""Metrics by name, and CHANCE."""
+
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +60,7 @@ class Claim(ABC):
         """The metrics that it speaks of."""
 
     @abstractmethod
-    def judged(self, measured: Mapping[str, Proportion]) -> Verdict:
+    def judged(self, measured: Numbers) -> Verdict:
         """What the numbers say of it."""
 
 
@@ -67,9 +86,9 @@ class More(Claim):
     published: str = ""
 
     def metrics(self) -> tuple[str, ...]:
-        return tuple(one for one in (self.more, self.less) if isinstance(one, str))
+        return tuple(one for one in (self.more, self.less) if isinstance(one, str) and one != CHANCE)
 
-    def judged(self, measured: Mapping[str, Proportion]) -> Verdict:
+    def judged(self, measured: Numbers) -> Verdict:
         (more, *ends), (less, *others) = _known(self.more, measured), _known(self.less, measured)
         gap = more - less
         low = gap - math.hypot(more - ends[0], others[1] - less)
@@ -110,7 +129,7 @@ class Correlated(Claim):
     def metrics(self) -> tuple[str, ...]:
         return tuple(name for pair in self.pairs for name in pair)
 
-    def judged(self, measured: Mapping[str, Proportion]) -> Verdict:
+    def judged(self, measured: Numbers) -> Verdict:
         first, second = ([measured[pair[side]].value for pair in self.pairs] for side in (0, 1))
         found, interval = correlation(first, second)
         low, high = interval
@@ -170,12 +189,10 @@ class Plot:
         )
 
 
-def _known(number: str | float, measured: Mapping[str, Proportion]) -> tuple[float, float, float]:
-    """Value and ends of its interval: of a number that is given, itself."""
-    if isinstance(number, str):
-        found = measured[number]
-        return found.value, *found.interval
-    return number, number, number
+def _known(number: str | float, measured: Numbers) -> tuple[float, float, float]:
+    """Value and ends of its interval."""
+    found = measured[number] if isinstance(number, str) else Exact(number)
+    return found.value, *found.interval
 
 
-__all__ = ["Claim", "Correlated", "Finding", "More", "Plot", "Verdict", "correlation"]
+__all__ = ["CHANCE", "Claim", "Correlated", "Finding", "More", "Plot", "Verdict", "correlation"]

@@ -15,6 +15,7 @@ from notbugs.expectations import closed_forms, det_closed_forms
 from notbugs.jobs import resolved_precision
 from notbugs.progress import silent
 from notbugs.runs import Run, open_run
+from notbugs.study.claims import CHANCE, Exact, Numbers
 from notbugs.study.parts import Built
 from notbugs.study.stages import Stages, budgets
 from notbugs.study.study import Study
@@ -73,13 +74,13 @@ def run_study(
             "stage_seconds": {name: stage.result["seconds"] for name, stage in runs.items()},
             "seconds": round(sum(stage.result["seconds"] for stage in runs.values()), 1),
             "device": str(data.images.device),
-            **said_of(study, measured),
+            **said_of(study, {**measured, CHANCE: Exact(1 / test.classes)}),
         }
     )
     return run
 
 
-def said_of(study: Study, measured: Mapping[str, Proportion]) -> dict[str, Any]:
+def said_of(study: Study, measured: Numbers) -> dict[str, Any]:
     """What a result says beside its numbers: titles in order, claims with what came of them, plots."""
     return {
         # Lists keep their order in a file that sorts its keys.

@@ -128,7 +128,10 @@ class Study:
 
     def _named_models(self) -> list[str]:
         built = [one for one in self.sets.values() if isinstance(one, Built)]
+        spoken = [metric for claim in self.claims for metric in claim.metrics()]
+        spoken += [metric for plot in self.plots for metric in plot.metrics()]
         return [
+            *(metric.partition(".")[0] for metric in spoken),
             *(one.of for one in self.models.values() if isinstance(one, Probed)),
             *(model for one in built for model in (one.by, *one.others)),
             *(model for pairs in (self.seen, self.turned) for models in pairs.values() for model in models),

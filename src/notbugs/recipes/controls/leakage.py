@@ -1,0 +1,70 @@
+"""How much of what D_rand and D_det teach is in robust features that leaked into them."""
+
+from dataclasses import replace
+
+from notbugs.features import PushToTarget
+from notbugs.recipes.controls.setting import ARCH, DECAYED, GOH, ILYAS, PUSH, SOURCE, STANDARD, THREAT
+from notbugs.recipes.hyperparameters import FAST, training_attack
+from notbugs.study import CHANCE, Built, More, Probed, Study, Trained
+
+
+def leakage() -> Study:
+    """`notbugs study leakage`: can the labels of D_rand and D_det be read off robust features alone?
+
+    The robust features are those of an adversarially trained linear model; another linear classifier reads them.
+    Expect a little from D_rand, where small robust changes all point to the label, and less than chance from D_det,
+    where the robust features of the old label are stronger.
+    """
+    sets = {
+        "d_rand": Built(builder=PushToTarget(attack=PUSH, targets="random"), by="standard"),
+        "d_det": Built(builder=PushToTarget(attack=PUSH, targets="next"), by="standard"),
+    }
+    linear = replace(FAST, lr=0.02, batch_size=256).against(training_attack(THREAT, steps=3, step_size=0.25))
+    return Study(
+        name="leakage",
+        question="How much of what D_rand and D_det teach is in robust features that leaked into them?",
+        source=SOURCE,
+        arch=ARCH,
+        threat=THREAT,
+        models={
+            "standard": STANDARD,
+            "linear": Trained(how=linear, arch="linear"),
+            "d_rand": Trained(how=DECAYED, on="d_rand"),
+            "d_det": Trained(how=DECAYED, on="d_det"),
+            "read_rand": Probed(of="linear", on="d_rand", layer="logits"),
+            "read_det": Probed(of="linear", on="d_det", layer="logits"),
+        },
+        sets=sets,
+        titles={
+            "linear": "Robust linear model",
+            "read_rand": "D_rand, read off robust features",
+            "read_det": "D_det, read off robust features",
+        },
+        claims=(
+            More(
+                says="Robust features leak into D_rand: what is read off them is right more often than guessing",
+                more="read_rand.clean",
+                less=CHANCE,
+                published="23.5 %, ten classes",
+                source=GOH,
+            ),
+            More(
+                says="But they do not account for what D_rand teaches",
+                more="d_rand.clean",
+                less="read_rand.clean",
+                published="63.3 against 23.5 %",
+                source=f"{GOH}; {ILYAS}, table 1",
+            ),
+            More(
+                says="Nothing leaks into D_det: what is read off them is right less often than guessing",
+                more=CHANCE,
+                less="read_det.clean",
+                published="6.8 %, ten classes",
+                source=GOH,
+            ),
+        ),
+        duration="10 minutes on 2 cores",
+    )
+
+
+__all__ = ["leakage"]

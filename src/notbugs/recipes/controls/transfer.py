@@ -1,0 +1,77 @@
+"""Whether adversarial images transfer to the networks that learn the same features."""
+
+from notbugs.features import PushToTarget
+from notbugs.recipes.controls.setting import ARCH, DECAYED, ILYAS, PUSH, SOURCE, STANDARD, THREAT
+from notbugs.recipes.hyperparameters import FAST
+from notbugs.study import Built, Correlated, Plot, Study, Trained
+
+FAMILIES = {
+    "convnet": ARCH,
+    "vgg": "vgg16-16",
+    "resnet": "resnet18-16",
+    "inception": "inception-32",
+    "wide": "wrn-10-2",
+}
+
+
+def transfer() -> Study:
+    """`notbugs study transfer`: do the networks that learn more from a source's D_det fall more to its attacks?
+
+    Five families, each trained on the data and on the same D_det. Expect both to rise together: what transfers is
+    what the families have in common, the features.
+    """
+    names = {
+        "convnet": "CNN", "vgg": "VGG-16", "resnet": "ResNet-18", "inception": "Inception", "wide": "WRN-10-2",
+    }  # fmt: skip
+    push = PushToTarget(attack=PUSH, targets="next")
+    pairs = [(f"learner_{name}.clean", f"{name}.turned_pushed_test") for name in FAMILIES]
+    return Study(
+        name="transfer",
+        question="Do adversarial examples transfer to the networks that learn the same features?",
+        source=SOURCE,
+        arch=ARCH,
+        threat=THREAT,
+        models={
+            "standard": STANDARD,
+            **{name: Trained(how=FAST, arch=arch) for name, arch in FAMILIES.items()},
+            **{
+                f"learner_{name}": Trained(how=DECAYED, on="d_det", arch=arch)
+                for name, arch in FAMILIES.items()
+            },
+        },
+        sets={
+            "d_det": Built(builder=push, by="standard"),
+            "pushed_test": Built(builder=push, by="standard", of="test"),
+        },
+        turned={"pushed_test": ("standard", *FAMILIES)},
+        titles={
+            "standard": "Source",
+            **{name: f"{title}, standard" for name, title in names.items()},
+            **{f"learner_{name}": f"{title}, student of D_det" for name, title in names.items()},
+        },
+        set_titles={"pushed_test": "the source’s adversarial images"},
+        claims=(
+            Correlated(
+                says="Families that learn more from D_det are fooled more often by its source's adversarial images",
+                pairs=pairs,
+                published="rising, VGG lowest in both",
+                source=f"{ILYAS}, figures 3 and 13",
+            ),
+        ),
+        plots=(
+            Plot(
+                title="What is learned and what transfers",
+                caption="Each point is a family of networks: across, how much of the real test set its student of "
+                "D_det has right; up, how often the source's adversarial images turn its standard network. With "
+                "two classes, targeted and untargeted are the same.",
+                x="student of D_det right, %",
+                y="turned by the source's adversarial images, %",
+                lines={names[name]: [pair] for name, pair in zip(FAMILIES, pairs, strict=True)},
+                joined=False,
+            ),
+        ),
+        duration="an hour on 2 cores",
+    )
+
+
+__all__ = ["transfer"]
