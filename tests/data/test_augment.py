@@ -6,6 +6,7 @@ from torch.nn.functional import pad
 
 from notbugs import seeds
 from notbugs.data import Augmentation
+from notbugs.data.views import coloured, resized_crops
 from notbugs.errors import NotbugsError
 
 FORMATS = [torch.contiguous_format, torch.channels_last]
@@ -127,3 +128,39 @@ def test_bad_fields_are_refused(fields, message):
 def test_what_does_not_fit_is_refused(augment, message):
     with pytest.raises(NotbugsError, match=message):
         augment(torch.zeros(1, 3, 8, 9), generator=draw())
+
+
+def test_a_crop_of_everything_and_no_colour_change_nothing():
+    images = torch.rand(5, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    draw = torch.Generator().manual_seed(1)
+    crops = resized_crops(images, least=1.0, generator=draw)
+    assert abs(float(crops.mean() - images.mean())) < 0.05
+    grey = images.mean(1, keepdim=True).expand(-1, 3, -1, -1)
+    torch.testing.assert_close(coloured(grey, strength=0.0, generator=draw), grey)
+
+
+def test_crops_show_parts_of_the_image():
+    """On a ramp a crop is a ramp again, between values of the image and at most as steep."""
+    ramp = torch.linspace(0, 1, 32).expand(64, 3, 32, 32).contiguous()
+    crops = resized_crops(ramp, least=0.25, generator=torch.Generator().manual_seed(0))
+    steps = crops.diff(dim=3)
+    assert (steps >= -1e-5).all()
+    assert steps.max() <= 1 / 31 + 1e-4
+    widths = crops.amax((1, 2, 3)) - crops.amin((1, 2, 3))
+    assert widths.min() < 0.6 < widths.max()
+
+
+def test_colours_stay_in_the_box_and_some_are_lost():
+    images = torch.rand(400, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    changed = coloured(images, strength=0.4, generator=torch.Generator().manual_seed(1))
+    assert changed.min() >= 0
+    assert changed.max() <= 1
+    lost = (changed.amax(1) - changed.amin(1)).amax((1, 2)) < 1e-6
+    assert 0.12 < lost.double().mean() < 0.28
+
+
+def test_crop_and_colour_are_shares():
+    with pytest.raises(NotbugsError, match=r"crop must lie in \[0, 1\], got 1.5"):
+        Augmentation(crop=1.5)
+    with pytest.raises(NotbugsError, match=r"colour must lie in \[0, 1\], got -0.1"):
+        Augmentation(colour=-0.1)

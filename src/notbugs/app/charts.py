@@ -11,6 +11,8 @@ from notbugs.lessons import Chart, Panel, Series
 
 COLORS = (*SERIES, INK)
 DASHES = (0, (4, 2.5))
+FEW = 12
+"""Points up to this number are marked one by one, so that nobody takes a line between them for measured."""
 
 
 def chart_drawing(chart: Chart, name: str) -> Drawing:
@@ -59,15 +61,16 @@ def _draw(panel: Panel, axes: Axes) -> None:
 def _plot(series: Series, axes: Axes, number: int) -> None:
     color = COLORS[number % len(COLORS)]
     label = series.label or "_"
+    are_few = len(series.x) <= FEW
     if series.style == "points":
         axes.plot(
-            series.x, series.y, MARKERS[number % len(MARKERS)], color=color, markersize=3.2, alpha=0.7,
-            markeredgewidth=0, label=label,
+            series.x, series.y, MARKERS[number % len(MARKERS)], color=color, markersize=7 if are_few else 3.2,
+            alpha=0.7, markeredgewidth=0, label=label,
         )  # fmt: skip
     else:
         axes.plot(
-            series.x, series.y, color=color, linewidth=1.5, label=label,
-            linestyle=DASHES if series.style == "dashed" else "-",
+            series.x, series.y, color=color, linewidth=1.5, label=label, marker="o" if are_few else "",
+            markersize=3.5, linestyle=DASHES if series.style == "dashed" else "-",
         )  # fmt: skip
     if series.low:
         axes.fill_between(series.x, series.low, series.high, color=color, alpha=0.18, linewidth=0)

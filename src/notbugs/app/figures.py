@@ -71,6 +71,18 @@ def training_curves(history: Sequence[Mapping[str, Any]], *, name: str) -> str:
         return as_svg(figure, name)
 
 
+def stage_curves(history: Sequence[Mapping[str, Any]], key: str) -> tuple[str, str]:
+    """The training curves of a stage, figure and words; empty where nothing was trained."""
+    if not history:
+        return "", ""
+    last = history[-1]
+    held_out = last.get("validation_accuracy")
+    alt = f"Training curves over {len(history)} epochs, ending at loss {last['loss']:.3f}, training accuracy "
+    alt += f"{100 * last['accuracy']:.1f} %"
+    alt += f", validation accuracy {100 * held_out:.1f} %." if held_out is not None else "."
+    return training_curves(history, name=f"curves-{key.replace('_', '-')}"), alt
+
+
 def _bar(axes: Axes, one: Series, group: int, at: float, thickness: float, color: str, narrow: bool) -> None:
     value = 100 * float(one.values[group] or 0)
     low, high = (100 * end for end in one.intervals[group] or (value / 100, value / 100))
@@ -145,4 +157,4 @@ def _line(axes: Axes, epochs: Sequence[int], values: Sequence[float], color: str
     axes.plot(epochs, values, color=color, linewidth=1.6, marker="o" if len(epochs) == 1 else "", label=label)
 
 
-__all__ = ["Series", "accuracy_bars", "training_curves"]
+__all__ = ["Series", "accuracy_bars", "stage_curves", "training_curves"]

@@ -53,6 +53,8 @@ def trained_on(result: Mapping[str, Any], key: str) -> str:
         return f"a linear classifier of the {model['layer']} of “{of}”, on {text}"
     if key == "brief":
         text += ", for fewer epochs"
+    if model["how"].get("contrast"):
+        text += ", without their labels"
     if model["how"]["attack"]:
         text += ", against an adversary"
     return text + (f"; {model['arch']}" if model["arch"] not in ("", study["arch"]) else "")

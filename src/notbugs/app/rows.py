@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
-from notbugs.app.naming import budget_text, model_title, set_title
+from notbugs.app.naming import budget_text, model_title
 from notbugs.audits import Difference, audit_name, measure_name
 from notbugs.threats import Threat, parse_threat
 
@@ -112,20 +112,19 @@ def study_measures(result: Mapping[str, Any]) -> tuple[Measure, ...]:
 
 def _on_set(result: Mapping[str, Any], of: str, threat: Threat) -> list[Measure]:
     """The columns about another set than the test images."""
-    title, key = set_title(result, of), f"on_{of}"
-    columns = [Measure(key=key, title=f"On {title}", how=f"as they are{_count(result, key)}", set=of)]
+    key = f"on_{of}"
+    columns = [Measure(key=key, title="Clean", how=f"as they are{_count(result, key)}", set=of)]
     for budget in (threat.scaled(0.5), threat):
         under = f"{key}_{measure_name(budget)}"
         columns.append(
             Measure(
                 key=under,
-                title=f"On {title}, under attack, {budget_text(str(budget))}",
+                title=f"Under attack, {budget_text(str(budget))}",
                 how=f"{attack_text(result)}{_count(result, under)}",
                 set=of,
             )
         )
-    how = "of the images that it has right, changed: takes them for what the change is for"
-    return [*columns, Measure(key=f"turned_{of}", title=f"Turned by {title}", how=how, set=of)]
+    return [*columns, Measure(key=f"turned_{of}", title="Turned", how="of those that it has right", set=of)]
 
 
 def study_rows(result: Mapping[str, Any]) -> tuple[Row, ...]:

@@ -26,7 +26,7 @@ def study(
         str,
         Parameter(
             help="planted, digits, dog-vs-cat, cifar10; spectrum, filtered, critic; the controls sources, "
-            "robust-set, untransferable, leakage, mislabelled, transfer, data-efficiency."
+            "robust-set, untransferable, leakage, mislabelled, transfer, data-efficiency, paradigms."
         ),
     ] = "",
     /,
@@ -131,9 +131,9 @@ def _prepare(study: "Study", data_root: Path | None, common: Common, watch: "Wat
     # The longest first: attacked in every step. Tests fill the gaps.
     models = sorted(study.models, key=is_fast)
     sets = [f"data_{name}" for name, one in study.sets.items() if isinstance(one, Built)]
-    tests = [f"test_{name}" for name in models]
+    tests = [f"test_{name}" for name in study.measured]
     after = {stage: study.needed_by(stage) for stage in (*models, *sets)}
-    after |= {f"test_{name}": study.measured_with(name) for name in models}
+    after |= {f"test_{name}": study.measured_with(name) for name in study.measured}
     tasks = {stage: partial(work, stage) for stage in (*models, *sets, *tests)}
     workers = min(os.cpu_count() or 1, len(models))
     side_by_side(tasks, after=after, workers=workers, watch=watch)

@@ -5,6 +5,7 @@ from typing import final
 
 import torch
 
+from notbugs.data.views import coloured, resized_crops
 from notbugs.errors import NotbugsError
 from notbugs.tensors import Images
 
@@ -17,8 +18,10 @@ class Augmentation:
     `flip`: mirror left to right with probability 1/2. `translate`: shift by up to that many pixels each way
     (a random crop of the reflect-padded image). `cutout`: set one square of that side, wholly inside the
     image, to 0.5 (the mean of [0, 1]). `noise`: add Gaussian noise of that standard deviation (in units of
-    [0, 1]), or of one drawn uniformly between two for each image, then clamp to [0, 1]. A field at its
-    default does nothing and draws nothing.
+    [0, 1]), or of one drawn uniformly between two for each image, then clamp to [0, 1]. `crop`: a part of at
+    least that share of the area, stretched back to size. `colour`: brightness, contrast and saturation times
+    1 plus or minus that, and a fifth of the images without colours. A field at its default does nothing and
+    draws nothing.
 
     The input is never modified, its memory format is kept, and with every field off it is returned as it is.
     Draws are made on the generator's device: a CPU generator gives the same augmentation on every device.
@@ -36,6 +39,8 @@ class Augmentation:
     translate: int = 0
     cutout: int = 0
     noise: float | tuple[float, float] = 0.0
+    crop: float = 0.0
+    colour: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("translate", "cutout", "noise"):
@@ -43,6 +48,9 @@ class Augmentation:
             for one in value if isinstance(value, tuple) and name == "noise" else (value,):
                 if not 0 <= one < float("inf"):
                     raise NotbugsError(f"augmentation: {name} must be 0 or more, got {value}")
+        for name in ("crop", "colour"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise NotbugsError(f"augmentation: {name} must lie in [0, 1], got {getattr(self, name)}")
         if isinstance(self.noise, tuple) and not (len(self.noise) == 2 and self.noise[0] < self.noise[1]):
             raise NotbugsError(f"augmentation: noise between two values, the lower first, got {self.noise}")
 
@@ -60,6 +68,10 @@ class Augmentation:
             )
         if self.flip or self.translate:
             images = _moved(images, flip=self.flip, translate=self.translate, generator=generator)
+        if self.crop:
+            images = resized_crops(images, least=self.crop, generator=generator)
+        if self.colour:
+            images = coloured(images, strength=self.colour, generator=generator)
         if self.cutout:
             images = _with_square(images, side=self.cutout, generator=generator)
         if self.noise:

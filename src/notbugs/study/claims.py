@@ -67,7 +67,8 @@ class Claim(ABC):
 @final
 @dataclass(frozen=True, kw_only=True)
 class More(Claim):
-    """`more` is larger than `less`, a metric or a number, and by more than `by`, which may be below 0.
+    """`more` is larger than `less`, a metric or a number, and by more than `by`, which may be below 0; or, with
+    `beyond`, by more than the first of two others is than the second.
 
     The interval of the difference is Newcombe's (1998, method 10), for shares of different images: of the same ones
     it is too wide, if anything. Another training moves a student by a point or two beyond it.
@@ -83,22 +84,27 @@ class More(Claim):
     less: str | float
     source: str
     by: float = 0.0
+    beyond: tuple[str, str] | None = None
     published: str = ""
 
     def metrics(self) -> tuple[str, ...]:
-        return tuple(one for one in (self.more, self.less) if isinstance(one, str) and one != CHANCE)
+        named = (self.more, self.less, *(self.beyond or ()))
+        return tuple(one for one in named if isinstance(one, str) and one != CHANCE)
 
     def judged(self, measured: Numbers) -> Verdict:
-        (more, *ends), (less, *others) = _known(self.more, measured), _known(self.less, measured)
-        gap = more - less
-        low = gap - math.hypot(more - ends[0], others[1] - less)
-        high = gap + math.hypot(ends[1] - more, less - others[0])
+        gap, low, high = _difference(self.more, self.less, measured)
+        found, unit = _said(self.more, self.less, measured), "points"
+        if self.beyond:
+            other, least, most = _difference(*self.beyond, measured)
+            down, up = math.hypot(gap - low, most - other), math.hypot(high - gap, other - least)
+            gap -= other
+            low, high = gap - down, gap + up
+            found, unit = f"{found}, the others {_said(*self.beyond, measured)}", "points more"
         return Verdict(
             says=self.says,
             source=self.source,
             published=self.published,
-            found=f"{100 * more:.1f} against {100 * less:.1f} %: {100 * gap:+.1f} points "
-            f"[{100 * low:+.1f}, {100 * high:+.1f}]",
+            found=f"{found}: {100 * gap:+.1f} {unit} [{100 * low:+.1f}, {100 * high:+.1f}]",
             value=gap - self.by,
             interval=(low - self.by, high - self.by),
         )
@@ -187,6 +193,21 @@ class Plot:
             for name in pair
             if isinstance(name, str)
         )
+
+
+def _difference(more: str | float, less: str | float, measured: Numbers) -> tuple[float, float, float]:
+    """Of two numbers, with the ends of Newcombe's interval."""
+    (first, *ends), (second, *others) = _known(more, measured), _known(less, measured)
+    gap = first - second
+    return (
+        gap,
+        gap - math.hypot(first - ends[0], others[1] - second),
+        gap + math.hypot(ends[1] - first, second - others[0]),
+    )
+
+
+def _said(more: str | float, less: str | float, measured: Numbers) -> str:
+    return f"{100 * _known(more, measured)[0]:.1f} against {100 * _known(less, measured)[0]:.1f} %"
 
 
 def _known(number: str | float, measured: Numbers) -> tuple[float, float, float]:

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, final
+from typing import ClassVar, Literal, final
 
 import torch
 
@@ -11,6 +11,9 @@ from notbugs.data.labeled import LabeledImages
 from notbugs.errors import NotbugsError, require_positive
 from notbugs.features import Builder
 from notbugs.training import TrainConfig
+
+PROJECTION = 64
+"""Outputs of an encoder's head, which only its training looks at."""
 
 DATA, TEST = "data", "test"
 """The sets that every study has: the training and the test images of its source."""
@@ -22,11 +25,18 @@ Images = Callable[[str], LabeledImages]
 @final
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """A network trained on the images of `on`; of the study's architecture where it names no other."""
+    """A network trained on the images of `on`; of the study's architecture where it names no other.
+
+    Trained without labels (`how.contrast`) it is an encoder: something to probe, not to test.
+    """
 
     how: TrainConfig
     on: str = DATA
     arch: str = ""
+
+    @property
+    def is_encoder(self) -> bool:
+        return self.how.contrast is not None
 
 
 @final
@@ -40,6 +50,7 @@ class Probed:
     of: str
     on: str
     layer: Literal["features", "logits"] = "features"
+    is_encoder: ClassVar[bool] = False
 
 
 Model = Trained | Probed
@@ -139,6 +150,6 @@ class RightlyLabelled(Derived):
 
 
 __all__ = [
-    "Built", "DATA", "Derived", "First", "Images", "Mislabelled", "Mixture", "Model", "Probed", "RightlyLabelled",
-    "TEST", "Trained",
+    "Built", "DATA", "Derived", "First", "Images", "Mislabelled", "Mixture", "Model", "PROJECTION", "Probed",
+    "RightlyLabelled", "TEST", "Trained",
 ]  # fmt: skip

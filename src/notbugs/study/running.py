@@ -45,7 +45,7 @@ def run_study(
     run = stages.run
     if run.is_done:
         return run
-    tests = {name: stages.tested(name) for name in study.models}
+    tests = {name: stages.tested(name) for name in study.measured}
     runs = {name: stages.model(name) for name in study.models}
     runs |= {f"data_{name}": stages.built(name) for name, one in study.sets.items() if isinstance(one, Built)}
     runs |= {

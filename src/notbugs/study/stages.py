@@ -1,6 +1,6 @@
 """The stages of a study: each a run directory, found or made when it is asked for, with what it needs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 from notbugs.data.labeled import LabeledImages
@@ -20,7 +20,7 @@ from notbugs.jobs import (
 from notbugs.models import ImageClassifier
 from notbugs.runs import Run
 from notbugs.seeds import derived_seed, generator
-from notbugs.study.parts import DATA, TEST, Built, Probed
+from notbugs.study.parts import DATA, PROJECTION, TEST, Built, Probed
 from notbugs.study.study import Study
 from notbugs.threats import Threat
 
@@ -50,6 +50,8 @@ class Stages:
             return probe_job(job, f"probe_{name}", of, images, layer=one.layer, validation=validation)
         job = self._job(f"train {'on ' if is_student else ''}{name}", f"{own}{name}")
         spec = model_spec(one.arch or study.arch, images)
+        if one.is_encoder:
+            return train_job(job, name, replace(spec, classes=PROJECTION), images, one.how)
         return train_job(job, f"{prefix}{name}", spec, images, one.how, validation=validation)
 
     def built(self, name: str) -> Run:

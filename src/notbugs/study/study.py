@@ -80,8 +80,17 @@ class Study:
 
     @property
     def on_data(self) -> tuple[str, ...]:
-        """The models that are trained on the data themselves; the others are students of a set."""
-        return tuple(name for name, one in self.models.items() if isinstance(one, Trained) and one.on == DATA)
+        """The models that are trained on the data and their labels; the others are students of a set, or encoders."""
+        return tuple(
+            name
+            for name, one in self.models.items()
+            if isinstance(one, Trained) and one.on == DATA and not one.is_encoder
+        )
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """The models that answer with the classes of the test images."""
+        return tuple(name for name, one in self.models.items() if not one.is_encoder)
 
     def needed_by(self, stage: str) -> frozenset[str]:
         """The stages without which one cannot be made, all of them: model `x`, or built set `data_x`."""

@@ -2,7 +2,8 @@
 
 from notbugs.training.checkpoint import EpochMetrics
 from notbugs.training.config import TrainConfig
+from notbugs.training.contrast import Contrast
 from notbugs.training.loop import DivergedError, train
 from notbugs.training.probe import Layer, probe
 
-__all__ = ["train", "TrainConfig", "EpochMetrics", "DivergedError", "Layer", "probe"]
+__all__ = ["train", "TrainConfig", "Contrast", "EpochMetrics", "DivergedError", "Layer", "probe"]

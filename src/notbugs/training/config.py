@@ -7,6 +7,7 @@ from notbugs.attacks.pgd import PGD
 from notbugs.data.augment import Augmentation
 from notbugs.errors import NotbugsError, require_positive, unknown
 from notbugs.hardware import Precision
+from notbugs.training.contrast import Contrast
 from notbugs.training.schedule import SCHEDULES
 
 
@@ -17,7 +18,8 @@ class TrainConfig:
 
     With an attack, every batch is replaced by its adversarial images, found on the model in evaluation mode
     (Madry et al. 2018). `average` is the decay per step of an exponential moving average of the weights,
-    which then is the result; 0 turns it off. Raises NotbugsError for values that no training can have.
+    which then is the result; 0 turns it off. With `contrast` labels play no part: two augmented views of every image
+    are brought together. Raises NotbugsError for values that no training can have.
 
     >>> from notbugs.threats import L2
     >>> standard = TrainConfig(epochs=14, lr=0.2, augment=Augmentation(flip=True, translate=4))
@@ -35,6 +37,7 @@ class TrainConfig:
     average: float = 0.0
     augment: Augmentation = field(default_factory=Augmentation)
     attack: PGD | None = None
+    contrast: Contrast | None = None
     precision: Precision = "auto"
 
     def __post_init__(self) -> None:
@@ -46,6 +49,10 @@ class TrainConfig:
         for name in ("momentum", "label_smoothing", "average"):
             if not 0 <= getattr(self, name) < 1:
                 raise NotbugsError(f"{name} must lie in [0, 1), got {getattr(self, name)}")
+        if self.attack and self.contrast:
+            raise NotbugsError(
+                "an attack moves images away from their labels, which contrast does not ask: one of both"
+            )
         if not self.weight_decay >= 0:
             raise NotbugsError(f"weight_decay must be >= 0, got {self.weight_decay}")
 

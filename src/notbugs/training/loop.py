@@ -102,7 +102,10 @@ def train(
         for step, rows in enumerate(_batches(len(data), batches, generator(seed, "order", epoch), device)):
             done = epoch * batches + step
             images, labels = data.images[rows], data.labels[rows]
-            images = config.augment(images, generator=generator(seed, "augment", epoch, step, device=device))
+            draws = generator(seed, "augment", epoch, step, device=device)
+            images = config.augment(images, generator=draws)
+            if config.contrast:
+                images = torch.cat([images, config.augment(data.images[rows], generator=draws)])
             if config.attack:
                 searched.refresh()
                 draw = partial(generator, seed, "attack", epoch, step, device=device)
@@ -114,7 +117,12 @@ def train(
                     raise _diverged(epoch, math.nan, config, good, model, optimizer, average) from error
             with autocast_context(device, precision):
                 logits = model(images.contiguous(memory_format=torch.channels_last)).float()
-            loss = functional.cross_entropy(logits, labels, label_smoothing=config.label_smoothing)
+            if config.contrast:
+                loss, right = config.contrast.loss(logits)
+                right = right[: len(rows)]
+            else:
+                loss = functional.cross_entropy(logits, labels, label_smoothing=config.label_smoothing)
+                right = logits.detach().argmax(1) == labels
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             lr = config.lr * SCHEDULES[config.schedule]((done + 0.5) / (config.epochs * batches))
@@ -122,7 +130,7 @@ def train(
             optimizer.step()
             if average:
                 follow(average, model, decay=config.average, updates=done)
-            totals += torch.stack([loss.detach() * len(rows), (logits.detach().argmax(1) == labels).sum()])
+            totals += torch.stack([loss.detach() * len(rows), right.sum()])
             if done % 10 == 9 or step == batches - 1:
                 rate = (done + 1 - done_before) * len(rows) / (time.monotonic() - started)
                 progress(done + 1, config.epochs * batches, f"epoch {epoch + 1}, {rate:,.0f} images/s")
@@ -133,7 +141,7 @@ def train(
         good = snapshot(state)
         with averaged(model, average):
             searched.refresh()
-            validated = _accuracy(searched, validation) if validation else None
+            validated = _accuracy(searched, validation) if validation and not config.contrast else None
         metrics = EpochMetrics(
             epoch=epoch + 1, loss=mean_loss, accuracy=accuracy, lr=lr, validation_accuracy=validated
         )
@@ -192,7 +200,7 @@ def _check_fit(model: ImageClassifier, data: LabeledImages, config: TrainConfig)
         raise NotbugsError(
             f"batch_size {config.batch_size} is larger than the data: choose at most {len(data)}"
         )
-    if data.classes != spec.classes:
+    if data.classes != spec.classes and not config.contrast:
         raise NotbugsError(f"the model has {spec.classes} classes, {data.origin.name} has {data.classes}")
     if data.images.shape[1] != spec.channels:
         raise NotbugsError(

@@ -1,0 +1,53 @@
+"""Stronger changes of whole batches, for training without labels: crops brought back to size, and colours."""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from notbugs.tensors import Images
+
+ASPECT = 4 / 3
+GREY = 0.2
+"""How many of the images lose their colours."""
+
+
+def resized_crops(images: Images, *, least: float, generator: torch.Generator) -> Images:
+    """Of each image a crop of `least` to all of its area, sides up to 4 : 3, stretched back to the image's size."""
+    n, device = len(images), images.device
+    area = least + (1 - least) * _uniform(n, generator, device)
+    aspect = torch.exp(math.log(ASPECT) * (2 * _uniform(n, generator, device) - 1))
+    width, height = (area * aspect).sqrt().clamp(max=1), (area / aspect).sqrt().clamp(max=1)
+    across = (1 - width) * (2 * _uniform(n, generator, device) - 1)
+    down = (1 - height) * (2 * _uniform(n, generator, device) - 1)
+    zero = torch.zeros_like(area)
+    maps = torch.stack([torch.stack([width, zero, across], 1), torch.stack([zero, height, down], 1)], 1)
+    grid = functional.affine_grid(maps, list(images.shape), align_corners=False)
+    crops = functional.grid_sample(images, grid.to(images), padding_mode="reflection", align_corners=False)
+    return crops.clamp(0, 1)
+
+
+def coloured(images: Images, *, strength: float, generator: torch.Generator) -> Images:
+    """Brightness, contrast and saturation of each image times a factor of 1 +- `strength`; a fifth lose all colour.
+
+    (Hue, which SimCLR turns as well, is left as it is.)
+    """
+    n, device = len(images), images.device
+
+    def factor() -> Tensor:
+        return (1 + strength * (2 * _uniform(n, generator, device) - 1)).view(-1, 1, 1, 1)
+
+    images = images * factor()
+    middle = images.mean((1, 2, 3), keepdim=True)
+    images = middle + factor() * (images - middle)
+    grey = images.mean(1, keepdim=True)
+    keep = (_uniform(n, generator, device) >= GREY).view(-1, 1, 1, 1)
+    return (grey + factor() * keep * (images - grey)).clamp(0, 1)
+
+
+def _uniform(n: int, generator: torch.Generator, device: torch.device) -> Tensor:
+    return torch.rand(n, generator=generator, device=generator.device).to(device)
+
+
+__all__ = ["coloured", "resized_crops"]

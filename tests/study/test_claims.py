@@ -1,0 +1,81 @@
+"""Claims: what numbers say of them, and that they can be refuted."""
+
+import math
+import random
+
+import pytest
+
+from notbugs.audits import Proportion
+from notbugs.errors import NotbugsError
+from notbugs.study import CHANCE, Correlated, More, correlation
+from notbugs.study.claims import Exact
+
+
+def judged(more, less, **keywords):
+    measured = {"a.clean": Proportion(*more), "b.clean": Proportion(*less), CHANCE: Exact(0.5)}
+    return More(says="a beats b", more="a.clean", less="b.clean", source="here", **keywords).judged(measured)
+
+
+@pytest.mark.parametrize(
+    ("more", "less", "finding"),
+    [
+        ((700, 1000), (500, 1000), "agrees"),
+        ((500, 1000), (700, 1000), "disagrees"),
+        ((510, 1000), (500, 1000), "undecided"),
+    ],
+)
+def test_numbers_decide(more, less, finding):
+    assert judged(more, less).finding == finding
+
+
+def test_the_interval_is_newcombes():
+    """His table II, (a): 56 of 70 against 48 of 80 gives 0.0524 to 0.3339 (Newcombe 1998, method 10)."""
+    low, high = judged((56, 70), (48, 80)).interval
+    assert round(low, 4) == 0.0524
+    assert round(high, 4) == 0.3339
+
+
+def test_an_interval_covers_a_difference_about_as_often_as_it_says():
+    draw, inside = random.Random(0), 0
+    for _ in range(400):
+        first, second = (sum(draw.random() < p for _ in range(150)) for p in (0.6, 0.45))
+        low, high = judged((first, 150), (second, 150)).interval
+        inside += low <= 0.15 <= high
+    assert 0.92 < inside / 400 < 0.98
+
+
+def test_a_margin_moves_what_agrees():
+    assert judged((490, 1000), (500, 1000), by=-0.1).finding == "agrees"
+    assert judged((520, 1000), (500, 1000), by=0.1).finding == "disagrees"
+
+
+def test_chance_is_known_and_has_no_interval_of_its_own():
+    claim = More(says="better than guessing", more="a.clean", less=CHANCE, source="here")
+    assert claim.metrics() == ("a.clean",)
+    verdict = claim.judged({"a.clean": Proportion(600, 1000), CHANCE: Exact(0.5)})
+    low, high = Proportion(600, 1000).interval
+    assert verdict.interval == pytest.approx((low - 0.5, high - 0.5))
+
+
+def test_a_difference_of_differences():
+    measured = {name: Proportion(n, 1000) for name, n in (("a", 800), ("b", 400), ("c", 900), ("d", 850))}
+    claim = More(says="more is lost", more="a", less="b", beyond=("c", "d"), source="here")
+    verdict = claim.judged(measured)
+    assert verdict.value == pytest.approx(0.35)
+    assert claim.metrics() == ("a", "b", "c", "d")
+    assert "the others 90.0 against 85.0 %: +35.0 points more" in verdict.found
+    widths = [high - low for low, high in (Proportion(n, 1000).interval for n in (800, 400, 900, 850))]
+    assert verdict.interval[1] - verdict.interval[0] == pytest.approx(math.hypot(*widths), rel=0.05)
+
+
+def test_correlation_and_its_interval():
+    assert correlation([0, 1, 2, 3], [5, 5, 5, 5]) == (0.0, (-1.0, 1.0))
+    found, (low, high) = correlation([1, 2, 3, 4, 5, 6], [6, 5, 4, 3, 2, 1])
+    assert (found, low, high) == (-1.0, -1.0, -1.0)
+    pairs = [(f"{n}.x", f"{n}.y") for n in range(5)]
+    measured = {name: Proportion(20 + n, 100) for n, pair in enumerate(pairs) for name in pair}
+    assert Correlated(says="together", pairs=pairs, source="here").judged(measured).finding == "agrees"
+    falling = measured | {f"{n}.y": Proportion(90 - n, 100) for n in range(5)}
+    assert Correlated(says="together", pairs=pairs, source="here").judged(falling).finding == "disagrees"
+    with pytest.raises(NotbugsError, match="4 pairs or more, got 3"):
+        Correlated(says="together", pairs=pairs[:3], source="here")
