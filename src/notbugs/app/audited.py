@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from notbugs.app.audit_attacks import attack_section
+from notbugs.app.audit_features import feature_section
 from notbugs.app.audit_looks import frequency_section, region_section, saliency_section
 from notbugs.app.audit_reliance import reliance_section
 from notbugs.app.audit_shifts import corruption_section
@@ -20,6 +21,7 @@ _MAKERS: dict[str, Callable[[Page], Section]] = {
     "corruption": corruption_section,
     "frequency": frequency_section,
     "reliance": reliance_section,
+    "features": feature_section,
     "regions": region_section,
     "saliency": saliency_section,
 }

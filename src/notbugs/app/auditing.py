@@ -56,7 +56,10 @@ def audit(
         ),
     ] = None,
     sections: Annotated[
-        str, Parameter(help="Only these: adversarial, corruption, frequency, reliance, regions, saliency.")
+        str,
+        Parameter(
+            help="Only these: adversarial, corruption, frequency, reliance, features, regions, saliency."
+        ),
     ] = "",
     n: Annotated[
         int, Parameter(help="At most so many: the first, or evenly spread where they lie class by class.")

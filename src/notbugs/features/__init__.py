@@ -13,7 +13,7 @@ from notbugs.features.builder import (
 from notbugs.features.matching import MatchEmbeddings, robust_dataset
 from notbugs.features.relabeling import PushToTarget, Targets, nonrobust_dataset
 from notbugs.features.untransferable import PushAlone
-from notbugs.features.usefulness import USEFUL, Usefulness, linear_usefulness, usefulness
+from notbugs.features.usefulness import USEFUL, Kind, Usefulness, linear_usefulness, usefulness
 
 __all__ = [
     "robust_dataset",
@@ -30,6 +30,7 @@ __all__ = [
     "prepare",
     "shard_count",
     "SHARD_SIZE",
+    "Kind",
     "USEFUL",
     "Usefulness",
     "linear_usefulness",

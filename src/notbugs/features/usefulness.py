@@ -15,7 +15,7 @@ by itself: an attack on the logits, which some use in its place, moves all featu
 least value of one. What a search finds is no less than the minimum, so gamma is an upper bound.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, final
 
@@ -26,10 +26,13 @@ from torch import Tensor
 from notbugs.attacks import embedding_of, projected_ascent
 from notbugs.data.labeled import LabeledImages
 from notbugs.errors import NotbugsError, require_positive
+from notbugs.hardware import choose_precision
 from notbugs.models import frozen
+from notbugs.models.folding import fast_view, threads_for
 from notbugs.progress import Progress, silent
 from notbugs.tensors import Classifier, Images, PerExample
 from notbugs.theory import dual_norm
+from notbugs.threads import over_parts
 from notbugs.threats import Threat
 
 Kind = Literal["robust", "non-robust", "useless"]
@@ -74,13 +77,16 @@ def usefulness(
     generator: torch.Generator,
     attacked: int = 100,
     steps: int = 20,
+    units: Sequence[int] | None = None,
     batch_size: int = 500,
+    precision: str = "auto",
     progress: Progress = silent,
 ) -> Usefulness:
-    """Of every unit of `model.embed`: rho on all images, gamma on `attacked` images, half of them of its class.
+    """Of every unit of `model.embed`, or of `units`: rho on all images, gamma on `attacked`, half of its class.
 
     Each image of each unit is searched from itself and from a random place in the threat, in `steps` steps of
-    2.5 eps / steps. Raises NotbugsError for a model without embed(), and for a class without images.
+    2.5 eps / steps; what is found is measured in the model's own precision. Raises NotbugsError for a model without
+    embed(), and for a class without images.
 
     >>> from notbugs import L2, build, load
     >>> from notbugs.seeds import generator
@@ -92,19 +98,36 @@ def usefulness(
     if attacked < 4:
         raise NotbugsError(f"attacked {attacked}: errors are known from 2 images of a class and 2 others on")
     require_positive("steps", steps)
-    embed = embedding_of(model)
+    device, exact = data.images.device, embedding_of(model)
+    fast = fast_view(model, choose_precision(precision, device))
+    searched = fast.embed if hasattr(fast, "embed") else exact
     with frozen(model):
         with torch.no_grad():
-            values = torch.cat([embed(part).double() for part in data.images.split(batch_size)])
-        told = _told(values, data)
-        drops = []
-        for done, (unit, rows, sides) in enumerate(_asked(told, data, attacked, generator)):
-            progress(done, values.shape[1], "features attacked")
-            drops.append(
-                _drops(embed, unit, data.images[rows], sides, threat=threat, steps=steps, generator=generator)
+            values = torch.cat([exact(part).double() for part in data.images.split(batch_size)])
+        chosen = list(range(values.shape[1])) if units is None else list(units)
+        told = _told(values[:, chosen], data)
+        done = 0
+
+        def drops(asked: tuple[int, Tensor, Tensor, torch.Generator]) -> Tensor:
+            nonlocal done
+            place, rows, sides, draw = asked
+            fallen = _drops(
+                searched,
+                exact,
+                chosen[place],
+                data.images[rows],
+                sides,
+                threat=threat,
+                steps=steps,
+                generator=draw,
             )
-        progress(values.shape[1], values.shape[1], "features attacked")
-    fallen = torch.stack(drops) / told.deviation[:, None].cpu()
+            done += 1
+            progress(done, len(chosen), "features attacked")
+            return fallen
+
+        threads = threads_for(fast, device)
+        found = over_parts(drops, list(_asked(told, data, attacked, generator)), threads=threads)
+    fallen = torch.stack(found) / told.deviation[:, None].cpu()
     half = fallen.shape[1] // 2
     own, rest = fallen[:, :half], fallen[:, half:]
     drop = (own.mean(1) + rest.mean(1)) / 2
@@ -187,8 +210,10 @@ def _told(values: Float[Tensor, "images units"], data: LabeledImages) -> _Told:
 
 def _asked(
     told: _Told, data: LabeledImages, attacked: int, generator: torch.Generator
-) -> Iterator[tuple[int, Int[Tensor, " asked"], PerExample]]:
-    """Each unit with its images, as many of its class as of others, and the direction in which each must not move."""
+) -> Iterator[tuple[int, Int[Tensor, " asked"], PerExample, torch.Generator]]:
+    """Each feature with its images, as many of its class as of others, the direction in which each must not move, and
+    a generator of its own.
+    """
     counts = torch.bincount(data.labels, minlength=data.classes)
     half = min(attacked // 2, int(counts.min()), int((len(data) - counts).min()))
     for unit, (best, sign) in enumerate(zip(told.classes.tolist(), told.signs.tolist(), strict=True)):
@@ -202,11 +227,14 @@ def _asked(
                 ]
             )
         towards = torch.cat([torch.full((half,), sign), torch.full((half,), -sign)])
-        yield unit, torch.cat(sides), towards.to(data.images)
+        own = int(torch.randint(2**62, (1,), generator=generator, device=generator.device))
+        draws = torch.Generator(device=data.images.device).manual_seed(own)
+        yield unit, torch.cat(sides), towards.to(data.images), draws
 
 
 def _drops(
-    embed: Callable[[Tensor], Tensor],
+    searched: Callable[[Tensor], Tensor],
+    exact: Callable[[Tensor], Tensor],
     unit: int,
     images: Images,
     sides: PerExample,
@@ -218,17 +246,18 @@ def _drops(
     """By how much y f falls at the most, as found: from the image, and from a random place."""
 
     def lowered(shown: Images) -> PerExample:
-        return -sides * embed(shown)[:, unit].float()
+        return -sides * searched(shown)[:, unit].float()
 
-    with torch.no_grad():
-        before = lowered(images)
-    after = before
+    def measured(shown: Images) -> PerExample:
+        with torch.no_grad():
+            return -sides * exact(shown)[:, unit].float()
+
+    after = before = measured(images)
     for start in (images, threat.random_start(images, generator)):
         found = projected_ascent(
             lowered, start, threat=threat, centers=images, steps=steps, step_size=2.5 * threat.eps / steps
         )
-        with torch.no_grad():
-            after = torch.maximum(after, lowered(found))
+        after = torch.maximum(after, measured(found))
     return (after - before).double().cpu()
 
 

@@ -22,6 +22,7 @@ from notbugs.jobs.subject import Subject
 from notbugs.jobs.teaching import read_lesson, theory_job
 from notbugs.jobs.testing import steps_job, test_job, turned_job
 from notbugs.jobs.training import model_spec, train_job, trained_model
+from notbugs.jobs.usefulness import read_usefulness, usefulness_job
 
 __all__ = [
     "Job",
@@ -47,6 +48,7 @@ __all__ = [
     "read_regions",
     "read_saliency",
     "read_shifts",
+    "read_usefulness",
     "region_job",
     "saliency_job",
     "shift_groups",
@@ -58,4 +60,5 @@ __all__ = [
     "train_job",
     "trained_model",
     "turned_job",
+    "usefulness_job",
 ]

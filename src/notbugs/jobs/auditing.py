@@ -20,6 +20,7 @@ from notbugs.jobs.regions import region_job
 from notbugs.jobs.saliency import saliency_job
 from notbugs.jobs.sections import heat_map_job, shifts_job
 from notbugs.jobs.subject import Subject
+from notbugs.jobs.usefulness import can_be_asked, usefulness_job
 from notbugs.models import model_digest
 from notbugs.models.logits import require_logits
 from notbugs.progress import silent
@@ -85,6 +86,8 @@ def audit_job(
     for subject in subjects:
         of_subject = {}
         for section, make in makers.items():
+            if section == "features" and not can_be_asked(subject, data):
+                continue
             stage = f"{section}, {subject.named}" if len(subjects) > 1 else section
             inside = replace(job, root=run.path, progress=watch(stage))
             of_subject[section] = make(inside, section, subject)
@@ -145,6 +148,11 @@ def _require_fit(
         require_reference(reference, data)
     for subject in subjects:
         require_logits(subject.model, data.images, classes=data.classes)
+        if tuple(plan.sections) == ("features",) and not can_be_asked(subject, data):
+            raise NotbugsError(
+                f"{subject.named}: single features are asked of a model with embed(), see wrap, and of images "
+                "with two or more of every class"
+            )
 
 
 def _metric(section: str, key: str) -> str:
@@ -185,6 +193,11 @@ def _makers(
         groups = {one.name: {"without": one.removed, "only": one.kept} for one in ablations(data)}
         return shifts_job(job, name, subject, data, groups=groups, seeds=(job.seed,))
 
+    def features(job: Job, name: str, subject: Subject) -> Run:
+        return usefulness_job(
+            job, name, subject, data, threat=threat, features=plan.units, attacked=plan.unit_images
+        )
+
     def saliency(job: Job, name: str, subject: Subject) -> Run:
         return saliency_job(job, name, subject, data.part(SALIENCY_IMAGES), mask=mask)
 
@@ -194,6 +207,7 @@ def _makers(
         "frequency": frequency,
         "heat": heat,
         "reliance": reliance,
+        "features": features,
         "regions": lambda job, name, subject: region_job(job, name, subject, data, mask=mask),
         "saliency": saliency,
     }

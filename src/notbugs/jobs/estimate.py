@@ -14,6 +14,8 @@ from notbugs.data.labeled import LabeledImages
 from notbugs.jobs.conflict import IMAGES, STEPS
 from notbugs.jobs.plan import Plan, frequency_shifts, heat_step
 from notbugs.jobs.subject import Subject
+from notbugs.jobs.usefulness import STEPS as STARTED
+from notbugs.jobs.usefulness import can_be_asked
 from notbugs.models import frozen
 from notbugs.shifts import Corruption
 
@@ -24,6 +26,8 @@ NEAREST = 100
 SAMPLE = 32
 WINDOWS = 49
 SALIENCY = 58
+UNITS = 512
+"""Features that a network has before its last layer, more or less."""
 
 
 def expected_seconds(
@@ -35,7 +39,7 @@ def expected_seconds(
     >>> from notbugs.jobs import PLANS
     >>> model = Subject(model=build("convnet-8-8-8-8", classes=10, seed=0), named="net")
     >>> list(expected_seconds(model, load("digits").first(40), PLANS["quick"]))
-    ['adversarial', 'corruption', 'frequency', 'reliance', 'regions', 'saliency']
+    ['adversarial', 'corruption', 'frequency', 'reliance', 'features', 'regions', 'saliency']
     """
     n, some = len(data), data.part(SAMPLE)
     views = views_of(subject.model, data.images.device, precision=precision)
@@ -63,10 +67,12 @@ def expected_seconds(
         "corruption": n * trials * sum(forward + one for one in corrupting.values()),
         "frequency": (n * filters + vectors * min(n, plan.heat_images)) * forward,
         "reliance": n * sum(forward + one for one in ablating),
+        "features": min(plan.units, UNITS) * plan.unit_images * 2 * STARTED * gradient,
         "regions": n * WINDOWS * forward,
         "saliency": min(n, 100) * SALIENCY * gradient,
     }
-    return {section: seconds[section] for section in seconds if section in plan.sections}
+    asked = set(plan.sections) - (set() if can_be_asked(subject, data) else {"features"})
+    return {section: seconds[section] for section in seconds if section in asked}
 
 
 def expected_conflict_seconds(reference: nn.Module, data: LabeledImages, *, precision: str = "auto") -> float:

@@ -9,7 +9,7 @@ from notbugs.audits.suites import SUITES
 from notbugs.errors import NotbugsError, unknown
 from notbugs.shifts import COMMON, CORRUPTIONS, Band, BandNoise, Corruption, Shift
 
-SECTIONS = ("adversarial", "corruption", "frequency", "reliance", "regions", "saliency")
+SECTIONS = ("adversarial", "corruption", "frequency", "reliance", "features", "regions", "saliency")
 """What an audit may consist of, in the order of its report."""
 
 
@@ -18,7 +18,8 @@ SECTIONS = ("adversarial", "corruption", "frequency", "reliance", "regions", "sa
 class Plan:
     """How closely an audit looks. `attacks` is the name of a suite of attacks, `norms` whether the nearest
     adversarial images are looked for; corruptions are tried at every severity with each of `draws` seeds; a heat map
-    has at most `vectors` Fourier basis vectors (0: none) on `heat_images` images. Raises NotbugsError for names that
+    has at most `vectors` Fourier basis vectors (0: none) on `heat_images` images; at most `units` single features are
+    asked, each attacked on `unit_images` images. Raises NotbugsError for names that
     there are not.
 
     >>> PLANS["quick"].attacks, len(PLANS["standard"].corruptions)
@@ -32,6 +33,8 @@ class Plan:
     draws: int = 1
     vectors: int = 600
     heat_images: int = 200
+    units: int = 64
+    unit_images: int = 40
     sections: Sequence[str] = SECTIONS
 
     def __post_init__(self) -> None:
@@ -52,9 +55,17 @@ class Plan:
 
 
 PLANS = {
-    "quick": Plan(attacks="quick", norms=False, severities=(3,), vectors=0),
+    "quick": Plan(attacks="quick", norms=False, severities=(3,), vectors=0, units=32, unit_images=20),
     "standard": Plan(attacks="fast"),
-    "full": Plan(attacks="standard", corruptions=tuple(CORRUPTIONS), draws=3, vectors=2000, heat_images=1000),
+    "full": Plan(
+        attacks="standard",
+        corruptions=tuple(CORRUPTIONS),
+        draws=3,
+        vectors=2000,
+        heat_images=1000,
+        units=10_000,
+        unit_images=100,
+    ),
 }
 """The suites: minutes, a quarter of an hour, hours for a network of CIFAR's size on two cores."""
 

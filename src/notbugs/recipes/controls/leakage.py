@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from notbugs.features import PushToTarget
-from notbugs.recipes.controls.setting import ARCH, DECAYED, GOH, ILYAS, PUSH, SOURCE, STANDARD, THREAT
+from notbugs.recipes.controls.setting import ARCH, DECAYED, GOH, ILYAS, PUSH, SLOW, SOURCE, STANDARD, THREAT
 from notbugs.recipes.hyperparameters import FAST, training_attack
 from notbugs.study import CHANCE, Built, More, Probed, Study, Trained
 
@@ -29,7 +29,7 @@ def leakage() -> Study:
         models={
             "standard": STANDARD,
             "linear": Trained(how=linear, arch="linear"),
-            "d_rand": Trained(how=DECAYED, on="d_rand"),
+            "d_rand": Trained(how=SLOW, on="d_rand"),
             "d_det": Trained(how=DECAYED, on="d_det"),
             "read_rand": Probed(of="linear", on="d_rand", layer="logits"),
             "read_det": Probed(of="linear", on="d_det", layer="logits"),

@@ -17,7 +17,10 @@ THREAT = L2(0.5)
 HALF = "l2_0.25"
 
 DECAYED = replace(FAST, weight_decay=5e-3)
-"""For wrong and random labels: with ten times the usual decay the misleading robust features weigh less."""
+"""For wrong labels: with ten times the usual decay the misleading robust features weigh less."""
+
+SLOW = replace(FAST, lr=0.05)
+"""For random labels, of which nothing is learned at the usual rate."""
 
 # Against the whole budget so small a network learns little, and is less robust even at half of it.
 ADVERSARY = training_attack(THREAT.scaled(0.5), steps=2, step_size=0.175)

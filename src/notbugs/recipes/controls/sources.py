@@ -36,7 +36,8 @@ def sources() -> Study:
         models={
             "standard": STANDARD,
             "robust": ROBUST,
-            **{name: Trained(how=DECAYED, on=name) for name in sets},
+            **{name: Trained(how=DECAYED, on=name) for name in det},
+            **{name: Trained(how=SLOW, on=name) for name in rand},
             "poisoned": Trained(how=DECAYED, on="poisoned"),
         },
         sets={**sets, "poisoned": RightlyLabelled(of="det_standard")},

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from notbugs.features import PushAlone, PushToTarget
-from notbugs.recipes.controls.setting import ARCH, DECAYED, NAKKIRAN, PUSH, SOURCE, STANDARD, THREAT
+from notbugs.recipes.controls.setting import ARCH, NAKKIRAN, PUSH, SLOW, SOURCE, STANDARD, THREAT
 from notbugs.study import CHANCE, Built, More, Study, Trained
 
 
@@ -24,8 +24,8 @@ def untransferable() -> Study:
         models={
             "standard": STANDARD,
             **dict.fromkeys((*others, "unseen"), STANDARD),
-            "ordinary": Trained(how=DECAYED, on="ordinary"),
-            "alone": Trained(how=DECAYED, on="alone"),
+            "ordinary": Trained(how=SLOW, on="ordinary"),
+            "alone": Trained(how=SLOW, on="alone"),
         },
         sets={
             "ordinary": Built(builder=ordinary, by="standard"),
