@@ -35,7 +35,8 @@ def feature_section(page: Page) -> Section:
         caption="Each point is a feature of the layer before the last: across, its correlation rho with the class "
         "that it tells best, against all others, both sides counting half; up, what is left of that when each image "
         f"moves so as to lower it, gamma. Robust: rho of {USEFUL:g} or more and gamma above 0. gamma is searched "
-        f"for, each feature by itself, on {first.attacked} images from two starts: an upper bound. rho: n = {first.n}.",
+        f"for, each feature by itself, on {first.attacked} images from two starts: an upper bound. rho: n = "
+        f"{first.n}.",
         panels=[_panel(label if len(models) > 1 else "", one) for label, (_, one) in found.items()],
     )
     asked = (
