@@ -125,6 +125,8 @@ def audit_table(result: Mapping[str, Any]) -> Table:
         if key.startswith("reliance.") and key.endswith(".without")
     ]
     rows += [
+        ("single features: robust", "features.robust"),
+        ("single features: useful, not robust", "features.nonrobust"),
         ("follow the strongest region", "regions.strongest"),
         ("follow the mask", "regions.mask.follows"),
         ("in conflict: follow robust features", "conflict.robust"),

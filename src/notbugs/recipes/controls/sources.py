@@ -8,6 +8,7 @@ from notbugs.recipes.controls.setting import (
     NAKKIRAN,
     PUSH,
     ROBUST,
+    SLOW,
     SOURCE,
     STANDARD,
     THREAT,
