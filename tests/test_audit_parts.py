@@ -13,7 +13,9 @@ from notbugs.app.report import write_report
 from notbugs.audits.saliency import planted_masks
 from notbugs.data.planted import planted, truth_of
 from notbugs.errors import NotbugsError
-from notbugs.jobs import PLANS, Job, Subject, audit_job
+from notbugs.jobs import PLANS, Job, Subject, audit_job, read_usefulness, usefulness_job
+from notbugs.progress import silent
+from notbugs.runs import Run
 from notbugs.threats import L2, MaskFile
 
 DATA = planted("test", count=200, spurious=True)
@@ -110,3 +112,76 @@ def test_a_mask_must_name_a_part_of_the_image(tmp_path):
     for whole in (torch.ones, torch.zeros):
         with pytest.raises(NotbugsError, match="it names no part of the image"):
             mask_file(tmp_path / "mask.png", whole(32, 32, dtype=torch.bool))
+
+
+class Filters(nn.Module):
+    """Sees both planted features, each in units of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        both = torch.cat([TRUTH.directions("robust"), TRUTH.directions("nonrobust")])
+        self.directions = nn.Parameter(both.flatten(1))
+
+    def embed(self, images):
+        return images.flatten(1) @ self.directions.T
+
+    def forward(self, images):
+        return self.embed(images)[:, :10]
+
+
+FEATURES = replace(PLANS["quick"], sections=("features",), units=20, unit_images=8)
+
+
+def test_single_features_are_told_apart(tmp_path):
+    data = planted("test", count=300)
+    filters = Subject(model=Filters(), named="filters")
+    asked = {"threat": L2(0.25), "plan": FEATURES}
+    run = audit_job(Job(root=tmp_path, seed=0), "audit", [filters], data, **asked)
+    assert run.result["metrics"] == {
+        "features.robust": 0.5, "features.nonrobust": 0.5, "features.useless": 0.0,
+    }  # fmt: skip
+    units, found = read_usefulness(Run(run.path / run.result["stages"][0]["features"]))
+    assert units.tolist() == list(range(20))
+    assert found.kinds() == ["robust"] * 10 + ["non-robust"] * 10
+    page = read(write_report(run, originals=data).read_text()).text
+    assert "of 20 features 20 are useful, and 10 of these stay so under attack" in page
+    assert "The 20 most useful features" in page
+    some = audit_job(
+        Job(root=tmp_path, seed=0), "audit", [filters], data, threat=L2(0.25), plan=replace(FEATURES, units=4)
+    )
+    units, _ = read_usefulness(Run(some.path / some.result["stages"][0]["features"]))
+    assert units.tolist() == [0, 5, 10, 15]
+    assert "4 of 20 were asked" in read(write_report(some, originals=data).read_text()).text
+
+
+def test_parts_of_the_features_are_resumed(tmp_path, monkeypatch):
+    data, filters = planted("test", count=200), Subject(model=Filters(), named="filters")
+    whole = usefulness_job(
+        Job(root=tmp_path / "whole", seed=0), "f", filters, data, threat=L2(0.25), features=20, attacked=6
+    )
+
+    def dies(done, total, note):
+        if done >= 110:
+            raise KeyboardInterrupt
+
+    job = Job(root=tmp_path / "parts", seed=0, progress=dies)
+    asked = {"threat": L2(0.25), "features": 20, "attacked": 6}
+    with pytest.raises(KeyboardInterrupt):
+        usefulness_job(job, "f", filters, data, **asked)
+    again = usefulness_job(replace(job, progress=silent), "f", filters, data, **asked)
+    assert torch.equal(read_usefulness(again)[1].gamma, read_usefulness(whole)[1].gamma)
+
+
+def test_a_model_that_hides_its_features_has_no_such_section(tmp_path):
+    data, hidden = planted("test", count=100), subject("robust")
+    plan = replace(FEATURES, sections=("reliance", "features"))
+    run = audit_job(Job(root=tmp_path, seed=0), "audit", [hidden], data, threat=L2(0.25), plan=plan)
+    assert list(run.result["stages"][0]) == ["reliance"]
+    with pytest.raises(NotbugsError, match="a model with embed"):
+        audit_job(Job(root=tmp_path, seed=0), "audit", [hidden], data, threat=L2(0.25), plan=FEATURES)
+    few = data.take(data.labels != 3)
+    with pytest.raises(NotbugsError, match="two or more of every class"):
+        audit_job(
+            Job(root=tmp_path, seed=0), "audit", [Subject(model=Filters(), named="filters")], few,
+            threat=L2(0.25), plan=FEATURES,
+        )  # fmt: skip

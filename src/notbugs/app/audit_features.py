@@ -74,8 +74,7 @@ def _panel(title: str, one: Usefulness) -> Panel:
             y=[g for g, k in zip(gamma, kinds, strict=True) if k == kind],
             style="points",
         )
-        for kind in KINDS
-        if kind in kinds
+        for kind in KINDS  # also those that there are none of: a kind has the same colour in every panel
     ]
     ends = [0.0, max([*rho, USEFUL])]
     whole = Series(label="rho = gamma: nothing lost", x=ends, y=ends, style="dashed")

@@ -68,9 +68,10 @@ def _plot(series: Series, axes: Axes, number: int) -> None:
             alpha=0.7, markeredgewidth=0, label=label,
         )  # fmt: skip
     else:
+        is_dashed = series.style == "dashed"
         axes.plot(
-            series.x, series.y, color=color, linewidth=1.5, label=label, marker="o" if are_few else "",
-            markersize=3.5, linestyle=DASHES if series.style == "dashed" else "-",
+            series.x, series.y, color=color, linewidth=1.5, label=label, markersize=3.5,
+            marker="o" if are_few and not is_dashed else "", linestyle=DASHES if is_dashed else "-",
         )  # fmt: skip
     if series.low:
         axes.fill_between(series.x, series.low, series.high, color=color, alpha=0.18, linewidth=0)

@@ -134,11 +134,12 @@ def audit_table(result: Mapping[str, Any]) -> Table:
     ]
     for title, key in rows:
         cells = [f"{prefix}.{key}" for prefix in prefixes] if several else [key]
-        if cells[0] not in metrics:
+        if not any(cell in metrics for cell in cells):
             continue
-        texts = []
-        for cell in cells:
-            texts.append(_number(metrics[cell], intervals[cell]))
+        texts = [
+            _number(metrics[cell], intervals[cell]) if cell in metrics else Text("–", style="dim")
+            for cell in cells
+        ]
         table.add_row(Text(title), *texts)
     return table
 
