@@ -38,7 +38,7 @@ def expected_seconds(
     >>> from notbugs import build, load
     >>> from notbugs.jobs import PLANS
     >>> model = Subject(model=build("convnet-8-8-8-8", classes=10, seed=0), named="net")
-    >>> list(expected_seconds(model, load("digits").first(40), PLANS["quick"]))
+    >>> list(expected_seconds(model, load("digits").first(100), PLANS["quick"]))
     ['adversarial', 'corruption', 'frequency', 'reliance', 'features', 'regions', 'saliency']
     """
     n, some = len(data), data.part(SAMPLE)

@@ -15,7 +15,7 @@ def robust_set() -> Study:
     images than on the real ones, the more the more of the training set is D_R, and no less so under 1000 steps.
     """
     match = MatchEmbeddings(steps=40, step_size=0.25)
-    shares = (0.5, 0.9)
+    shares = (0.1, 0.5, 0.9)
     archs = {"other_vgg": "vgg16-16", "other_wrn": ARCH}
     steps = (1, 2, 5, 10, 20, 50, 100, 250, 1000)
     mixed = {f"mixed_{round(100 * share)}": share for share in shares}
