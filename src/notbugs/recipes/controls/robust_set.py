@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from notbugs.features import MatchEmbeddings
 from notbugs.recipes.controls.setting import ADVERSARY, ARCH, HALF, ILYAS, SMALL, SOURCE, THREAT
-from notbugs.recipes.hyperparameters import FAST, LONG
+from notbugs.recipes.hyperparameters import LONG
 from notbugs.study import Built, Mixture, More, Plot, Study, Trained
 
 
@@ -27,13 +27,13 @@ def robust_set() -> Study:
         arch=SMALL,
         threat=THREAT,
         models={
-            "standard": Trained(how=replace(FAST, epochs=28)),
+            "standard": Trained(how=LONG),
             "robust": Trained(how=LONG.against(ADVERSARY)),
             "d_r": Trained(how=LONG, on="d_r"),
             "from_noise": Trained(how=LONG, on="from_noise"),
             **{name: Trained(how=LONG, on=name) for name in mixed},
             **{name: Trained(how=LONG, on="d_r", arch=arch) for name, arch in archs.items()},
-            **{f"plain_{name}": Trained(how=FAST, arch=arch) for name, arch in archs.items()},
+            **{f"plain_{name}": Trained(how=LONG, arch=arch) for name, arch in archs.items()},
         },
         sets={
             "d_r": Built(builder=match, by="robust"),

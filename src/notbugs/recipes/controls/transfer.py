@@ -1,12 +1,12 @@
 """Whether adversarial images transfer to the networks that learn the same features."""
 
 from notbugs.features import PushToTarget
-from notbugs.recipes.controls.setting import ARCH, DECAYED, ILYAS, PUSH, SOURCE, STANDARD, THREAT
+from notbugs.recipes.controls.setting import ARCH, DECAYED, ILYAS, PUSH, SMALL, SOURCE, STANDARD, THREAT
 from notbugs.recipes.hyperparameters import FAST
 from notbugs.study import Built, Correlated, Plot, Study, Trained
 
 FAMILIES = {
-    "convnet": ARCH,
+    "convnet": SMALL,
     "vgg": "vgg16-16",
     "resnet": "resnet18-16",
     "inception": "inception-32",
