@@ -82,7 +82,7 @@ def miniature_control() -> Study:
             "few": First(count=50),
         },
         seen={"det_test": ("standard",)},
-        turned={"det_test": ("standard", "other")},
+        fooled_by={"det_test": ("standard", "other")},
         audited=("standard",),
         suite="quick",
         step_counts=(1, 3),
@@ -105,7 +105,7 @@ def miniature_control() -> Study:
             ),
             Plot(
                 title="One against the other", caption="", x="clean, %", y="turned, %", joined=False,
-                lines={"other": [("other.clean", "other.turned_det_test")]},
+                lines={"other": [("other.clean", "other.fooled_by_det_test")]},
             ),
         ),
     )  # fmt: skip

@@ -8,6 +8,7 @@ import torch
 from notbugs.data import LabeledImages
 from notbugs.errors import NotbugsError
 from notbugs.features import Answered, PushAlone, build_dataset, build_shard, prepare
+from notbugs.features.untransferable import _divergence
 from notbugs.models import ImageClassifier, build
 from notbugs.recipes import students
 from notbugs.threats import L2
@@ -45,6 +46,22 @@ def test_the_other_is_moved_less_than_by_an_ordinary_push(
     assert moved[0] < 0.7 * moved[1]
     assert torch.equal(made.labels, (part.labels + 1) % 10)
     assert ALONE.measured(made)["fooling_rate"] == pytest.approx(turned(model, made))
+
+
+def test_the_divergence_is_that_of_the_answer_before_from_the_one_after() -> None:
+    before, logits = torch.tensor([[0.7, 0.2, 0.1]]), torch.tensor([[0.3, -1.0, 2.0]])
+    after = torch.distributions.Categorical(logits=logits)
+    wanted = torch.distributions.kl_divergence(torch.distributions.Categorical(probs=before), after)
+    torch.testing.assert_close(_divergence(before, logits), wanted)
+
+
+def test_a_whole_set_from_the_library(
+    model: ImageClassifier, other: ImageClassifier, data: LabeledImages
+) -> None:
+    part = data.first(20)
+    made = build_dataset(replace(ALONE, steps=2), model, part, others=[other], seed=0)
+    assert torch.equal(made.labels, (part.labels + 1) % 10)
+    assert other.training is False
 
 
 def test_it_wants_others(model: ImageClassifier, data: LabeledImages) -> None:

@@ -87,6 +87,29 @@ def test_what_was_planted_is_told_apart(held_out):
     assert turned.gamma.numpy() == pytest.approx(found.gamma[:20].numpy())
 
 
+@pytest.mark.parametrize("n", [300, 1000])
+def test_what_says_nothing_is_not_called_useful(n):
+    """Of the best of ten classes, by chance alone, rho is far from 0 where a class has few images."""
+    data, draw = planted("test", count=n), generator(0)
+    noise = torch.randn(300, 3, 32, 32, generator=draw)
+    random = replace(data, images=torch.rand(data.images.shape, generator=draw))
+    found = linear_usefulness(noise, random, threat=L2(0.25))
+    if n == 300:
+        assert (found.rho > 0.1).double().mean() > 0.5, "so it would be called by rho alone"
+    assert found.kinds().count("useless") > 0.95 * 300
+
+
+def test_shares_know_how_sure_the_numbers_are(held_out):
+    known, other = features()
+    shares = linear_usefulness(torch.cat([known, other]), held_out, threat=L2(0.25)).shares()
+    assert {kind: share for kind, (share, _) in shares.items()} == {
+        "robust": 0.4, "non-robust": 0.4, "useless": 0.2,
+    }  # fmt: skip
+    few = linear_usefulness(known, planted("test", count=60), threat=L2(0.25)).shares()
+    for share, (low, high) in (*shares.values(), *few.values()):
+        assert 0 <= low <= share <= high <= 1
+
+
 def test_errors_cover_what_other_images_give():
     known, _ = features()
     draws = [linear_usefulness(known, planted("test", seed=seed), threat=L2(0.25)) for seed in range(12)]

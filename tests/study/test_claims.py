@@ -44,6 +44,21 @@ def test_an_interval_covers_a_difference_about_as_often_as_it_says():
     assert 0.92 < inside / 400 < 0.98
 
 
+@pytest.mark.parametrize(("first", "second"), [(0.55, 0.45), (0.44, 0.16)])
+def test_answers_of_one_model_exclude_each_other(first, second):
+    """What is right is not relabelled: of independent shares the interval would be too narrow."""
+    draw, inside, n = random.Random(1), 0, 400
+    claim = More(says="", more="m.clean", less="m.relabelled", source="")
+    for _ in range(600):
+        answers = [draw.random() for _ in range(n)]
+        right = sum(a < first for a in answers)
+        other = sum(first <= a < first + second + 1e-9 for a in answers)
+        measured = {"m.clean": Proportion(right, n), "m.relabelled": Proportion(other, n)}
+        low, high = claim.judged(measured).interval
+        inside += low <= first - second <= high
+    assert 0.93 < inside / 600 < 0.975
+
+
 def test_a_margin_moves_what_agrees():
     assert judged((490, 1000), (500, 1000), by=-0.1).finding == "agrees"
     assert judged((520, 1000), (500, 1000), by=0.1).finding == "disagrees"

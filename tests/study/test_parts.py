@@ -20,6 +20,7 @@ from notbugs.study import (
     RightlyLabelled,
     Study,
     Trained,
+    open_study,
 )
 from notbugs.threats import L2
 from notbugs.training import TrainConfig
@@ -102,15 +103,25 @@ MATCH = MatchEmbeddings(steps=1, step_size=0.1)
         ({"sets": {"d": Built(builder=MATCH, by="nobody")}}, "unknown model of the study 'nobody'"),
         ({"audited": ("standart",)}, "did you mean 'standard'"),
         ({"seen": {"tset": ("standard",)}}, "did you mean 'test'"),
-        ({"turned": {"test": ("nobody",)}}, "unknown model"),
+        ({"fooled_by": {"test": ("nobody",)}}, "unknown model"),
         (
             {"claims": (More(says="x", more="nobody.clean", less=0.5, source=""),)},
-            "unknown model of the study",
+            "unknown metric of the study 'nobody.clean'",
+        ),
+        (
+            {"claims": (More(says="x", more="standard.claen", less=0.5, source=""),)},
+            "did you mean 'standard.clean'",
+        ),
+        (
+            {"claims": (More(says="x", more="standard.steps_5", less=0.5, source=""),)},
+            "unknown metric of the study",
         ),
         (
             {"plots": (Plot(title="", caption="", x="", y="", lines={"a": [(1, "nobody.clean")]}),)},
-            "unknown model of the study",
+            "unknown metric of the study",
         ),
+        ({"fooled_by": {"test": ("standard",)}}, "fooled_by takes a built set, which test is not"),
+        ({"sets": {"m": Mislabelled(of="data")}}, "m takes a built set, which data is not"),
         ({"models": {"a.b": Trained(how=HOW)}}, "a model's name is part of paths and metrics: not 'a.b'"),
         ({"models": {"test_a": Trained(how=HOW)}}, "not 'test_a'"),
         ({"suite": "slow"}, "unknown suite"),
@@ -151,7 +162,7 @@ def test_what_each_stage_needs():
             "answered": Built(builder=Answered(), by="brief", of="half"),
             "pushed_test": Built(builder=push, by="brief", of="test", others=("standard",)),
         },
-        turned={"pushed_test": ("d_det",)},
+        fooled_by={"pushed_test": ("d_det",)},
     )
     assert whole.needed_by("standard") == frozenset()
     assert whole.needed_by("d_det") == {"standard", "data_d_det"}
@@ -179,3 +190,16 @@ def test_every_control_says_what_it_expects_and_from_whom(name):
         assert claim.source, claim.says
     assert all(name in control.models for name in control.titles)
     assert all(name in control.sets for name in control.set_titles)
+
+
+def test_families_of_the_transfer_study_differ():
+    control = recipes.CONTROLS["transfer"]()
+    archs = [one.arch for name, one in control.models.items() if name.startswith("learner_")]
+    assert len(archs) == len(set(archs)) == 5
+
+
+def test_more_images_than_there_are_is_said_before_anything_is_trained(tmp_path):
+    control = recipes.CONTROLS["data-efficiency"]()
+    with pytest.raises(NotbugsError, match="first_2000 takes 2000 training images"):
+        open_study(control, load("digits"), load("digits", split="test"), root=tmp_path, seed=0)
+    assert not list(tmp_path.iterdir())

@@ -78,3 +78,13 @@ def test_the_same_every_time(data: LabeledImages) -> None:
 def test_iterations_must_be_positive(data: LabeledImages) -> None:
     with pytest.raises(Exception, match="iterations must be positive"):
         probe(build(ARCH, classes=2, image_size=12, seed=0), data, iterations=0)
+
+
+def test_what_the_labels_never_moved_is_not_read(data: LabeledImages) -> None:
+    """The mean of the logits is as the initial weights made it: another one changes nothing."""
+    model = build(ARCH, classes=2, image_size=12, seed=3).eval()
+    moved = build(ARCH, classes=2, image_size=12, seed=3).eval()
+    with torch.no_grad():
+        moved.head.weight += torch.randn(16, generator=torch.Generator().manual_seed(0))
+    first, second = (logits_of(probe(one, data, layer="logits"), data) for one in (model, moved))
+    torch.testing.assert_close(first, second, rtol=1e-3, atol=1e-3)

@@ -34,16 +34,17 @@ def feature_section(page: Page) -> Section:
         title="Useful, and useful under attack",
         caption="Each point is a feature of the layer before the last: across, its correlation rho with the class "
         "that it tells best, against all others, both sides counting half; up, what is left of that when each image "
-        f"moves so as to lower it, gamma. Robust: rho of {USEFUL:g} or more and gamma above 0. gamma is searched "
-        f"for, each feature by itself, on {first.attacked} images from two starts: an upper bound. rho: n = "
-        f"{first.n}.",
+        f"moves so as to lower it, gamma. Useful: rho of {USEFUL:g} or more, and beyond noise; robust: and gamma "
+        f"above 0. gamma is searched for, each feature by itself, on {first.attacked} images from two starts: an "
+        f"upper bound. rho: n = {first.n}.",
         panels=[_panel(label if len(models) > 1 else "", one) for label, (_, one) in found.items()],
     )
     asked = (
         "" if config["features"] == config["of"] else f" {config['features']} of {config['of']} were asked."
     )
     grid = Grid(
-        caption=f"How many of the features are of each kind, in percent with 95 % intervals.{asked}",
+        caption="How many of the features are of each kind, in percent; in small what these were if every rho and "
+        f"gamma lay 1.96 standard errors lower, or higher.{asked}",
         head=("Model", *(kind.capitalize() for kind in KINDS)),
         rows=[
             (

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from notbugs.app.naming import begun_small
 from notbugs.app.rows import Cell, Measure, Row, percent
 
 FINDINGS = {"agrees": "As expected", "disagrees": "Not as expected", "undecided": "Open"}
@@ -13,12 +14,11 @@ def claimed(verdicts: Sequence[Mapping[str, Any]]) -> tuple[str, list[str]]:
     count = {finding: sum(one["finding"] == finding for one in verdicts) for finding in FINDINGS}
     counted = [f"{n} {'is' if n == 1 else 'are'} {said}" for said, n in (
         ("as expected", count["agrees"]), ("the other way round", count["disagrees"]),
-        ("left open by chance", count["undecided"]),
+        ("undecided at this number of images", count["undecided"]),
     ) if n]  # fmt: skip
     title = f"{len(verdicts)} expectation{'s' if len(verdicts) > 1 else ''}: {', '.join(counted)}."
     return title, [
-        f"{FINDINGS[one['finding']]}: {one['says'][0].lower()}{one['says'][1:]}, {one['found']}."
-        for one in verdicts
+        f"{FINDINGS[one['finding']]}: {begun_small(one['says'])}, {one['found']}." for one in verdicts
     ]
 
 

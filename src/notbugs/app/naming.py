@@ -83,11 +83,12 @@ def _images(result: Mapping[str, Any], key: str) -> str:
 
 def _built(result: Mapping[str, Any], one: Mapping[str, Any]) -> str:
     builder, teacher = one["builder"], model_title(result, one["by"])
-    teacher, threat = teacher[0].lower() + teacher[1:], pushed_within(builder)
+    teacher, threat = begun_small(teacher), pushed_within(builder)
     if threat:
         how = push_text(threat, result["config"]["study"]["threat"])
         labels = "every label wrong (y + 1)" if builder["targets"] == "next" else "under random labels"
         by = "" if one["by"] in ("standard", "brief") else f" against the {teacher}"
+        by += ", so that no other model is moved" if one["others"] else ""
         return f"images changed {how}{by}, {labels}"
     if "start" in builder:
         start = ", from noise" if builder["start"] == "noise" else ""
@@ -98,6 +99,15 @@ def _built(result: Mapping[str, Any], one: Mapping[str, Any]) -> str:
 def pushed_within(builder: Mapping[str, Any]) -> str:
     """The threat that a builder pushes images within, where it does."""
     return str(builder.get("attack", builder).get("threat", ""))
+
+
+def begun_small(text: str) -> str:
+    """For the middle of a sentence; D_R and its like stay as they are.
+
+    >>> begun_small("Student of D_R"), begun_small("D_R of the test images")
+    ('student of D_R', 'D_R of the test images')
+    """
+    return text if text.startswith("D_") else text[:1].lower() + text[1:]
 
 
 def push_text(threat: str, studied: str) -> str:
@@ -121,6 +131,6 @@ def norm_text(threat: str) -> str:
 
 
 __all__ = [
-    "MODELS", "SETS", "budget_text", "model_title", "norm_text", "push_text", "pushed_within", "set_title",
-    "stage_title", "trained_on",
+    "MODELS", "SETS", "begun_small", "budget_text", "model_title", "norm_text", "push_text", "pushed_within",
+    "set_title", "stage_title", "trained_on",
 ]  # fmt: skip

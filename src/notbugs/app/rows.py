@@ -97,6 +97,13 @@ def study_measures(result: Mapping[str, Any]) -> tuple[Measure, ...]:
             how=f"clean, against the label y + 1{_count(result, 'relabelled')}",
         )
     )
+    columns.append(
+        Measure(
+            key="preceding",
+            title="Preceding",
+            how=f"clean, against the label y − 1{_count(result, 'preceding')}",
+        )
+    )
     for feature, what in PLANTED.items():
         columns.append(
             Measure(
@@ -124,7 +131,10 @@ def _on_set(result: Mapping[str, Any], of: str, threat: Threat) -> list[Measure]
                 set=of,
             )
         )
-    return [*columns, Measure(key=f"turned_{of}", title="Turned", how="of those that it has right", set=of)]
+    return [
+        *columns,
+        Measure(key=f"fooled_by_{of}", title="Fooled", how="of those that it has right", set=of),
+    ]
 
 
 def study_rows(result: Mapping[str, Any]) -> tuple[Row, ...]:

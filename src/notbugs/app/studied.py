@@ -7,17 +7,20 @@ from typing import Any
 from notbugs.app.built import built_set
 from notbugs.app.figures import Series, accuracy_bars, stage_curves
 from notbugs.app.findings import FINDINGS, claimed, disagreements, falls_short, findings, headline
-from notbugs.app.naming import budget_text, model_title, set_title, stage_title, trained_on
+from notbugs.app.naming import begun_small, budget_text, model_title, set_title, stage_title, trained_on
 from notbugs.app.pictures import first_shard, strips
 from notbugs.app.plots import plot_drawing
 from notbugs.app.repeating import duration, may_be_elsewhere, repeat_command
 from notbugs.app.rows import Measure, Row, attack_text, percent, study_measures, study_rows
 from notbugs.data.labeled import LabeledImages
+from notbugs.errors import NotbugsError
 from notbugs.runs import Run
 
 
 def studied(run: Run, result: dict[str, Any], originals: LabeledImages | None) -> dict[str, Any]:
     """The content of the page."""
+    if "models" not in result:
+        raise NotbugsError(f"{run.path} was made by an earlier version; its command makes it again")
     rows, measures = study_rows(result), study_measures(result)
     stages = {name: Run(run.path / path) for name, path in result["stages"].items()}
     keys = [row.key for row in rows]
@@ -61,7 +64,7 @@ def studied(run: Run, result: dict[str, Any], originals: LabeledImages | None) -
         "attacked_part": _attacked_part(rows, measures),
         "published_in": result.get("published_in", "") if result.get("published") else "",
         "has_published": bool(result.get("published")),
-        "chance": 1 / classes,
+        "chance": result["chance"],
         "has_closed_forms": bool(result.get("expected")),
         "disagreements": disagreements(rows, measures),
         "falls_short": falls_short(rows, measures),
@@ -79,7 +82,7 @@ def studied(run: Run, result: dict[str, Any], originals: LabeledImages | None) -
             built_set(
                 stage,
                 title=set_title(result, key),
-                teacher=f"the {model_title(result, study['sets'][key]['by']).lower()}",
+                teacher=f"the {begun_small(model_title(result, study['sets'][key]['by']))}",
                 studied=study["threat"],
             )
             for key, stage in built.items()

@@ -55,7 +55,7 @@ def study(
     from notbugs import recipes
     from notbugs.app.progress import watching
     from notbugs.app.report import write_report
-    from notbugs.study import open_study, run_study
+    from notbugs.study import open_study, rejudged, run_study
 
     settle(common)
     if name in recipes.COMPARISONS:
@@ -77,7 +77,8 @@ def study(
             if images.images.device.type == "cpu" and (os.cpu_count() or 1) > 1:
                 _prepare(chosen, data_root, common, watch)
             run_study(chosen, images, test, watch=watch, **keywords)
-    if not (was_done and run.report.is_file()):
+    is_changed = was_done and rejudged(chosen, run)
+    if is_changed or not (was_done and run.report.is_file()):
         write_report(run, originals=images)
     show(run, common)
 
@@ -196,4 +197,5 @@ def _changed(recipe: "Study", data: str, arch: str) -> "Study":
     if data in ("", recipe.source):
         return study
     # The published numbers are about the recipe's own images.
-    return replace(study, source=data, published={}, published_in="")
+    claims = [claim.unpublished() for claim in study.claims]
+    return replace(study, source=data, published={}, published_in="", claims=claims)

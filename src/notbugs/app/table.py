@@ -15,6 +15,7 @@ from notbugs.app.rows import Cell, Row, percent, study_measures, study_rows
 _SHORT = {
     "clean": "clean",
     "relabelled": "y + 1",
+    "preceding": "y − 1",
     "follows_robust": "shape",
     "follows_nonrobust": "pattern",
 }
@@ -71,6 +72,8 @@ def _notes(result: Mapping[str, Any]) -> str:
     measured = {name.partition(".")[2] for name in result["metrics"]}
     if "relabelled" in measured:
         notes.append("y + 1: counted against the next class")
+    if "preceding" in measured:
+        notes.append("y − 1: counted against the class before")
     if "follows_robust" in measured:
         notes.append("shape, pattern: gives the class of the planted feature")
     sources = sorted({cell.source for cell in cells if cell.source})

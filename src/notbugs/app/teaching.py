@@ -25,7 +25,7 @@ def theory(
     useful-features: what an adversary leaves of linear features, Goh 2019. gaussian: robust maximum likelihood of two
     Gaussians, Theorems 1 to 3 of Ilyas et al. 2019. accurate-and-robust: a perfect classifier that maximum likelihood
     does not find. tradeoff: the bound of Tsipras et al. 2019. sample-complexity: that of Schmidt et al. 2018.
-    perturbations: learning from them alone, Kumano et al. 2024. squares: a network that almost nothing fools where
+    perturbations: learning from them alone, Kumano et al. 2024. squares: a network that a tiny change fools where
     nothing useful is non-robust, Nakkiran 2019.
 
     Example: notbugs theory tradeoff

@@ -3,7 +3,7 @@
 from notbugs.audits.adversarial import AdversarialAudit, audit
 from notbugs.audits.cascade import STANDS, WRONG, cascade, propose
 from notbugs.audits.flag import Flag
-from notbugs.audits.measures import audit_name, measure, measure_name, step_counts, turned
+from notbugs.audits.measures import audit_name, fooled_by, measure, measure_name, step_counts
 from notbugs.audits.outcomes import Outcome, cascade_outcomes, suspicions
 from notbugs.audits.proportion import Proportion
 from notbugs.audits.regions import RegionMap, region_map
@@ -44,7 +44,7 @@ __all__ = [
     "measure_name",
     "audit_name",
     "step_counts",
-    "turned",
+    "fooled_by",
     "nearest_attack",
     "predictions",
     "quick_predictions",

@@ -33,11 +33,12 @@ def measure(
     tested: int,
     seed: int,
     suite: str = "",
+    preceding: bool = False,
     precision: str = "auto",
     progress: Progress = silent,
 ) -> dict[str, Proportion]:
     """Accuracies by measure: `clean`, one per budget (rising; on `tested` images), `relabelled` (on labels
-    y + 1) and, on planted data, `follows_robust` and `follows_nonrobust`.
+    y + 1), if asked `preceding` (on labels y - 1) and, on planted data, `follows_robust` and `follows_nonrobust`.
 
     With a `suite` also one more per budget (`audit_name`): what stands after its attacks as well. Raises
     NotbugsError for an unknown suite.
@@ -67,7 +68,9 @@ def measure(
         if suite:
             audited = left(audited & standing, threat, suite_attacks(suite, threat, classes=test.classes))
             values[audit_name(threat)] = Proportion(int(audited.sum()), len(part))
-    values["relabelled"] = Proportion(int((predicted == (test.labels + 1) % test.classes).sum()), n)
+    for name, shift in {"relabelled": 1, **({"preceding": -1} if preceding else {})}.items():
+        shifted = (test.labels + shift) % test.classes
+        values[name] = Proportion(int((predicted == shifted).sum()), n)
     for feature in ("robust", "nonrobust"):
         planted = test.columns.get(f"{feature}_class")
         if planted is not None:
@@ -75,7 +78,7 @@ def measure(
     return values
 
 
-def turned(model: Classifier, changed: LabeledImages, originals: LabeledImages) -> Proportion:
+def fooled_by(model: Classifier, changed: LabeledImages, originals: LabeledImages) -> Proportion:
     """How many of the images that the model has right get the changed image's label once they are changed.
 
     Row i of `changed` is made from row i of `originals` and labelled with what it should be taken for; rows whose
@@ -83,7 +86,7 @@ def turned(model: Classifier, changed: LabeledImages, originals: LabeledImages) 
 
     >>> from notbugs import build, load
     >>> digits, model = load("digits", split="test").first(100), build("convnet-8-8-8-8", classes=10, seed=0)
-    >>> turned(model, digits.relabeled((digits.labels + 1) % 10), digits).count
+    >>> fooled_by(model, digits.relabeled((digits.labels + 1) % 10), digits).count
     0
     """
     asked = (predictions(model, originals.images) == originals.labels) & (changed.labels != originals.labels)
@@ -120,4 +123,4 @@ def step_counts(
     return found
 
 
-__all__ = ["audit_name", "measure", "measure_name", "step_counts", "turned"]
+__all__ = ["audit_name", "measure", "measure_name", "step_counts", "fooled_by"]

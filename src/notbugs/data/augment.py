@@ -5,7 +5,7 @@ from typing import final
 
 import torch
 
-from notbugs.data.views import coloured, resized_crops
+from notbugs.data.crops import coloured, resized_crops
 from notbugs.errors import NotbugsError
 from notbugs.tensors import Images
 

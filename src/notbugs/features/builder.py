@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -92,8 +93,12 @@ def build_shard(
 
     # Parts that suit a CPU's cache; an accelerator takes the shard whole.
     parts = rows.split(125) if device.type == "cpu" else (rows,)
-    with frozen(source.model):
-        built = over_parts(build, list(enumerate(parts)), threads=threads_for(source.searched, device))
+    threads = min(threads_for(view, device) for view in (source.searched, *source.others))
+    with ExitStack() as held:
+        for one in (source.model, *source.others):
+            if isinstance(one, nn.Module):
+                held.enter_context(frozen(one))
+        built = over_parts(build, list(enumerate(parts)), threads=threads)
     return concatenate(built, origin=built[0].origin)
 
 
@@ -115,12 +120,14 @@ def build_dataset(
     data: LabeledImages,
     *,
     seed: int,
+    others: Sequence[nn.Module] = (),
     shard_size: int = SHARD_SIZE,
     precision: str = "auto",
     progress: Progress = silent,
 ) -> LabeledImages:
     """All shards in memory; the same images as the command line writes to disk."""
-    source, count = prepare(model, data, precision=precision), shard_count(data, shard_size)
+    source = prepare(model, data, others=others, precision=precision)
+    count = shard_count(data, shard_size)
     shards = []
     for index in range(count):
         shards.append(build_shard(builder, source, index, seed=seed, shard_size=shard_size))

@@ -15,9 +15,10 @@ by itself: an attack on the logits, which some use in its place, moves all featu
 least value of one. What a search finds is no less than the minimum, so gamma is an upper bound.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, final
+from typing import Literal, final, get_args
 
 import torch
 from jaxtyping import Float, Int
@@ -26,7 +27,6 @@ from torch import Tensor
 from notbugs.attacks import embedding_of, projected_ascent
 from notbugs.data.labeled import LabeledImages
 from notbugs.errors import NotbugsError, require_positive
-from notbugs.hardware import choose_precision
 from notbugs.models import frozen
 from notbugs.models.folding import fast_view, threads_for
 from notbugs.progress import Progress, silent
@@ -41,6 +41,9 @@ PerUnit = Float[Tensor, " units"]
 USEFUL = 0.1
 """The least rho of a feature that counts as useful."""
 
+Z = 1.959963984540054
+"""The 97.5 % quantile of the normal distribution."""
+
 
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -48,7 +51,8 @@ class Usefulness:
     """rho and gamma of every feature, with the class that each tells best.
 
     `signs`: +1 where the feature is higher on that class. `rho_errors`, `gamma_errors`: standard errors over images.
-    `n`: images that rho was measured on; `attacked`: those that each feature was attacked on (0: exact).
+    `n`: images that rho was measured on; `attacked`: those that each feature was attacked on (0: exact);
+    `candidates`: the classes that each was the best of.
     """
 
     threat: Threat
@@ -60,13 +64,34 @@ class Usefulness:
     gamma_errors: PerUnit
     n: int
     attacked: int
+    candidates: int
 
-    def kinds(self, useful: float = USEFUL) -> list[Kind]:
-        """Robust: useful, and gamma above 0. Non-robust: useful, and not so. Useless: rho below `useful`."""
+    def kinds(self, useful: float = USEFUL, *, shift: float = 0.0, shift_gamma: float = 0.0) -> list[Kind]:
+        """Robust: useful, and gamma above 0. Non-robust: useful, and not so. Useless: rho below `useful`, or no
+        more than noise would show in the best of so many classes, but for one feature in a hundred.
+
+        The shifts, in standard errors, say what kinds there were if rho or gamma were so much larger.
+        """
+        # Of noise the best class of many looks useful: 1 % is divided among classes and signs.
+        rarely = math.sqrt(2) * float(torch.erfinv(torch.tensor(1 - 0.01 / self.candidates)))
+        rhos = self.rho + shift * self.rho_errors
+        gammas = self.gamma + shift_gamma * self.gamma_errors
+        are_useful = (rhos >= useful) & (rhos >= rarely * self.rho_errors)
         return [
-            "useless" if rho < useful else "robust" if gamma > 0 else "non-robust"
-            for rho, gamma in zip(self.rho.tolist(), self.gamma.tolist(), strict=True)
+            "useless" if not is_useful else "robust" if gamma > 0 else "non-robust"
+            for is_useful, gamma in zip(are_useful.tolist(), gammas.tolist(), strict=True)
         ]
+
+    def shares(self) -> dict[Kind, tuple[float, tuple[float, float]]]:
+        """How many of the features are of each kind, with an interval that knows the images: what the shares were if
+        all of rho, and all of gamma, lay 1.96 standard errors lower or higher.
+        """
+        corners = [self.kinds(shift=rho, shift_gamma=gamma) for rho in (-Z, Z) for gamma in (-Z, Z)]
+        found: dict[Kind, tuple[float, tuple[float, float]]] = {}
+        for kind in get_args(Kind):
+            values = [kinds.count(kind) / len(kinds) for kinds in (self.kinds(), *corners)]
+            found[kind] = (values[0], (min(values), max(values)))
+        return found
 
 
 def usefulness(
@@ -79,14 +104,13 @@ def usefulness(
     steps: int = 20,
     units: Sequence[int] | None = None,
     batch_size: int = 500,
-    precision: str = "auto",
     progress: Progress = silent,
 ) -> Usefulness:
     """Of every unit of `model.embed`, or of `units`: rho on all images, gamma on `attacked`, half of its class.
 
     Each image of each unit is searched from itself and from a random place in the threat, in `steps` steps of
-    2.5 eps / steps; what is found is measured in the model's own precision. Raises NotbugsError for a model without
-    embed(), and for a class without images.
+    2.5 eps / steps, in float32: half of that precision would leave the least value a few percent too high. Raises
+    NotbugsError for a model without embed(), and for a class without images.
 
     >>> from notbugs import L2, build, load
     >>> from notbugs.seeds import generator
@@ -99,11 +123,12 @@ def usefulness(
         raise NotbugsError(f"attacked {attacked}: errors are known from 2 images of a class and 2 others on")
     require_positive("steps", steps)
     device, exact = data.images.device, embedding_of(model)
-    fast = fast_view(model, choose_precision(precision, device))
+    fast = fast_view(model, torch.float32)
     searched = fast.embed if hasattr(fast, "embed") else exact
     with frozen(model):
         with torch.no_grad():
-            values = torch.cat([exact(part).double() for part in data.images.split(batch_size)])
+            # On the CPU from here on: not every accelerator knows float64.
+            values = torch.cat([exact(part).cpu().double() for part in data.images.split(batch_size)])
         chosen = list(range(values.shape[1])) if units is None else list(units)
         told = _told(values[:, chosen], data)
         done = 0
@@ -127,7 +152,7 @@ def usefulness(
 
         threads = threads_for(fast, device)
         found = over_parts(drops, list(_asked(told, data, attacked, generator)), threads=threads)
-    fallen = torch.stack(found) / told.deviation[:, None].cpu()
+    fallen = torch.stack(found) / told.deviation[:, None]
     half = fallen.shape[1] // 2
     own, rest = fallen[:, :half], fallen[:, half:]
     drop = (own.mean(1) + rest.mean(1)) / 2
@@ -146,8 +171,8 @@ def linear_usefulness(
     >>> found.kinds(), found.classes.tolist()
     (['non-robust', 'non-robust'], [0, 1])
     """
-    told = _told(data.images.flatten(1).double() @ directions.flatten(1).double().T, data)
-    drop = threat.eps * dual_norm(directions.double(), threat) / told.deviation
+    told = _told(data.images.flatten(1).cpu().double() @ directions.flatten(1).cpu().double().T, data)
+    drop = threat.eps * dual_norm(directions.cpu().double(), threat) / told.deviation
     return told.robust(threat, drop, torch.zeros_like(drop), n=len(data), attacked=0)
 
 
@@ -161,30 +186,33 @@ class _Told:
     rho: PerUnit
     errors: PerUnit
     deviation: PerUnit
+    candidates: int
 
     def robust(self, threat: Threat, drop: PerUnit, error: PerUnit, *, n: int, attacked: int) -> Usefulness:
-        moves = self.deviation.cpu() > 0
-        rho = torch.where(moves, self.rho.cpu(), 0)
+        moves = self.deviation > 0
+        rho = torch.where(moves, self.rho, 0)
         return Usefulness(
             threat=threat,
-            classes=self.classes.cpu(),
-            signs=self.signs.cpu(),
+            classes=self.classes,
+            signs=self.signs,
             rho=rho,
-            gamma=torch.where(moves, rho - drop.cpu(), 0),
-            rho_errors=self.errors.cpu(),
-            gamma_errors=(self.errors.cpu().square() + error.cpu().square()).sqrt(),
+            gamma=torch.where(moves, rho - drop, 0),
+            rho_errors=self.errors,
+            gamma_errors=(self.errors.square() + error.square()).sqrt(),
             n=n,
             attacked=attacked,
+            candidates=self.candidates,
         )
 
 
 def _told(values: Float[Tensor, "images units"], data: LabeledImages) -> _Told:
     """For each feature the class that it tells best; all means and variances with half of the weight on the class."""
-    counts = torch.bincount(data.labels, minlength=data.classes)
+    labels = data.labels.cpu()
+    counts = torch.bincount(labels, minlength=data.classes)
     if int(counts.min()) < 2:
         missing = data.class_names[int(counts.argmin())]
         raise NotbugsError(f"usefulness is asked of every class: give 2 images or more of {missing}")
-    chosen = torch.nn.functional.one_hot(data.labels, data.classes).double()
+    chosen = torch.nn.functional.one_hot(labels, data.classes).double()
     own_n, rest_n = counts.double()[:, None], (len(data) - counts).double()[:, None]
     total, square = values.sum(0), values.square().sum(0)
     own, own_square = (chosen.T @ values) / own_n, (chosen.T @ values.square()) / own_n
@@ -205,6 +233,7 @@ def _told(values: Float[Tensor, "images units"], data: LabeledImages) -> _Told:
         rho=rho.abs(),
         errors=of_best(error),
         deviation=of_best(deviation),
+        candidates=data.classes,
     )
 
 
@@ -214,22 +243,19 @@ def _asked(
     """Each feature with its images, as many of its class as of others, the direction in which each must not move, and
     a generator of its own.
     """
-    counts = torch.bincount(data.labels, minlength=data.classes)
+    labels, device = data.labels.cpu(), data.images.device
+    counts = torch.bincount(labels, minlength=data.classes)
     half = min(attacked // 2, int(counts.min()), int((len(data) - counts).min()))
+
+    def drawn(rows: Int[Tensor, " rows"]) -> Int[Tensor, " drawn"]:
+        return rows[torch.randperm(len(rows), generator=generator, device=generator.device)[:half].cpu()]
+
     for unit, (best, sign) in enumerate(zip(told.classes.tolist(), told.signs.tolist(), strict=True)):
-        sides = []
-        for rows in ((data.labels == best).nonzero()[:, 0], (data.labels != best).nonzero()[:, 0]):
-            sides.append(
-                rows[
-                    torch.randperm(len(rows), generator=generator, device=generator.device)[:half].to(
-                        rows.device
-                    )
-                ]
-            )
+        rows = torch.cat([drawn((labels == best).nonzero()[:, 0]), drawn((labels != best).nonzero()[:, 0])])
         towards = torch.cat([torch.full((half,), sign), torch.full((half,), -sign)])
         own = int(torch.randint(2**62, (1,), generator=generator, device=generator.device))
-        draws = torch.Generator(device=data.images.device).manual_seed(own)
-        yield unit, torch.cat(sides), towards.to(data.images), draws
+        draws = torch.Generator(device=device).manual_seed(own)
+        yield unit, rows.to(device), towards.to(data.images), draws
 
 
 def _drops(

@@ -20,7 +20,7 @@ from notbugs.jobs.sections import (
 )
 from notbugs.jobs.subject import Subject
 from notbugs.jobs.teaching import read_lesson, theory_job
-from notbugs.jobs.testing import steps_job, test_job, turned_job
+from notbugs.jobs.testing import fooled_job, steps_job, test_job
 from notbugs.jobs.training import model_spec, train_job, trained_model
 from notbugs.jobs.usefulness import read_usefulness, usefulness_job
 
@@ -59,6 +59,6 @@ __all__ = [
     "theory_job",
     "train_job",
     "trained_model",
-    "turned_job",
+    "fooled_job",
     "usefulness_job",
 ]

@@ -5,7 +5,7 @@ from notbugs.data.labeled import LabeledImages
 from notbugs.jobs.job import Job
 from notbugs.models import ImageClassifier, model_digest, save_model
 from notbugs.runs import Run, open_run
-from notbugs.training import Layer, probe
+from notbugs.training import DECAY, ITERATIONS, Layer, probe
 
 
 def probe_job(
@@ -22,6 +22,8 @@ def probe_job(
         "command": "probe",
         "probed": model_digest(model),
         "layer": layer,
+        "decay": DECAY,
+        "iterations": ITERATIONS,
         "model": {**model.spec.to_dict(), "classes": data.classes},
         "data": data.known_by,
         "validation": validation.digest if validation else None,

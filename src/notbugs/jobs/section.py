@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from notbugs.audits import Flag, Mean, Proportion, Views, views_of
+from notbugs.audits.estimate import Estimate
 from notbugs.data.labeled import LabeledImages
 from notbugs.data.shards import read_tensors, shard_path
 from notbugs.errors import NotbugsError
@@ -17,7 +18,7 @@ from notbugs.progress import Progress
 from notbugs.runs import Run, open_run
 
 Tensors = Mapping[str, Tensor]
-Measured = Mapping[str, Proportion | Mean]
+Measured = Mapping[str, Proportion | Mean | Estimate]
 
 
 def section_job(

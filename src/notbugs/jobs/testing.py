@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from notbugs.audits import Proportion, default_attacks, measure, step_counts, suite_attacks, turned
+from notbugs.audits import Proportion, default_attacks, fooled_by, measure, step_counts, suite_attacks
 from notbugs.data.labeled import LabeledImages
 from notbugs.jobs.job import Job, resolved_precision
 from notbugs.models import ImageClassifier, model_digest
@@ -21,6 +21,7 @@ def test_job(
     attack_steps: int,
     tested: int,
     suite: str,
+    preceding: bool,
 ) -> Run:
     """What `measure` finds, in a run directory; returns at once if it is there."""
     told = {
@@ -31,6 +32,7 @@ def test_job(
             for attack in (suite_attacks(suite, threat, classes=test.classes) if suite else ())
         ],
         "tested": tested,
+        **({"preceding": True} if preceding else {}),
     }
     return _counted(
         job,
@@ -45,6 +47,7 @@ def test_job(
             attack_steps=attack_steps,
             tested=tested,
             suite=suite,
+            preceding=preceding,
             seed=job.seed,
             precision=job.precision,
             progress=job.progress,
@@ -52,12 +55,14 @@ def test_job(
     )
 
 
-def turned_job(
+def fooled_job(
     job: Job, name: str, model: ImageClassifier, changed: LabeledImages, originals: LabeledImages
 ) -> Run:
-    """What `turned` finds, in a run directory."""
+    """What `fooled_by` finds, in a run directory."""
     told = {"originals": originals.digest}
-    return _counted(job, name, model, changed, told, lambda: {"turned": turned(model, changed, originals)})
+    return _counted(
+        job, name, model, changed, told, lambda: {"fooled_by": fooled_by(model, changed, originals)}
+    )
 
 
 def steps_job(
@@ -114,4 +119,4 @@ def _counted(
     return run
 
 
-__all__ = ["steps_job", "test_job", "turned_job"]
+__all__ = ["steps_job", "test_job", "fooled_job"]

@@ -7,6 +7,7 @@ import torch
 
 from notbugs.audits import Proportion, predictions
 from notbugs.data.labeled import LabeledImages
+from notbugs.errors import NotbugsError
 from notbugs.files import write_atomically
 from notbugs.jobs.job import Job, resolved_precision
 from notbugs.models import ImageClassifier, ModelSpec, build, load_model, model_digest, save_model
@@ -20,7 +21,9 @@ def model_spec(arch: str, data: LabeledImages) -> ModelSpec:
 
     Raises NotbugsError if there is none: nothing has been written then.
     """
-    channels, size = data.images.shape[1], data.images.shape[-1]
+    channels, height, size = data.images.shape[1:]
+    if arch == "linear" and height != size:
+        raise NotbugsError(f"linear reads square images, those of {data.origin.name} are {height} x {size}")
     spec = ModelSpec(
         arch=arch,
         classes=data.classes,

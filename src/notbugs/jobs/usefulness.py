@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from notbugs.audits import Proportion
+from notbugs.audits.estimate import Estimate
 from notbugs.audits.flag import Flag
 from notbugs.data.labeled import LabeledImages
-from notbugs.features import Kind, Usefulness, usefulness
+from notbugs.features import Usefulness, usefulness
 from notbugs.jobs.job import Job
 from notbugs.jobs.section import Measured, Tensors, parts_of, section_job
 from notbugs.jobs.subject import Subject
@@ -58,20 +58,22 @@ def usefulness_job(
             attacked=attacked,
             steps=STEPS,
             units=pieces[index],
-            precision=job.precision,
             progress=progress,
         )
         told = {key: getattr(found, key) for key in _TENSORS}
         return {
             **told,
             "units": torch.tensor(pieces[index]),
-            "asked": torch.tensor([found.n, found.attacked]),
+            "asked": torch.tensor([found.n, found.attacked, found.candidates]),
         }
 
     def summary(parts: Sequence[Tensors]) -> tuple[Measured, Sequence[Flag]]:
-        kinds = _joined(parts, threat).kinds()
-        said: dict[str, Kind] = {"robust": "robust", "nonrobust": "non-robust", "useless": "useless"}
-        return {key: Proportion(kinds.count(kind), len(kinds)) for key, kind in said.items()}, ()
+        found = _joined(parts, threat)
+        said = {"robust": "robust", "non-robust": "nonrobust", "useless": "useless"}
+        return {
+            said[kind]: Estimate(share, interval, found.n)
+            for kind, (share, interval) in found.shares().items()
+        }, ()
 
     told = {"threat": threat, "features": count, "of": width, "attacked": attacked, "steps": STEPS}
     return section_job(job, name, subject, data, told, len(pieces), make, summary)
@@ -85,9 +87,9 @@ def read_usefulness(run: Run) -> tuple[Tensor, Usefulness]:
 
 
 def _joined(parts: Sequence[Tensors], threat: Threat) -> Usefulness:
-    n, attacked = parts[0]["asked"].tolist()
+    n, attacked, candidates = parts[0]["asked"].tolist()
     found = {key: torch.cat([part[key] for part in parts]) for key in _TENSORS}
-    return Usefulness(threat=threat, n=n, attacked=attacked, **found)
+    return Usefulness(threat=threat, n=n, attacked=attacked, candidates=candidates, **found)
 
 
 __all__ = ["STEPS", "can_be_asked", "read_usefulness", "usefulness_job"]

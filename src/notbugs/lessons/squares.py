@@ -1,4 +1,4 @@
-"""Adversarial Squares: a network that almost nothing fools where no useful feature is non-robust (Nakkiran 2019)."""
+"""Adversarial Squares: a network that a tiny change fools where no useful feature is non-robust (Nakkiran 2019)."""
 
 from typing import NamedTuple
 

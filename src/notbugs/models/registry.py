@@ -47,7 +47,7 @@ SMALLEST_IMAGE = {"resnet9": 8, "vgg16": 32, "densenet": 4}
 
 ARCHITECTURES = (*BODIES, "wrn-10-2", "wrn-16-2", "wrn-28-10")
 """Names that `build` knows; also `wrn-D-K` for any D = 6n + 4, `convnet-W1-W2-W3-W4` for other widths, and `NAME-W`
-for the deep ones with W maps in their first layer: `resnet18-16` is a quarter as wide as `resnet18`."""
+for the deep ones with W maps in their first layer, of densenet W more in each: `resnet18-16` has a quarter."""
 
 
 def build(

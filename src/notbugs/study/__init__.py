@@ -13,7 +13,7 @@ from notbugs.study.parts import (
     RightlyLabelled,
     Trained,
 )
-from notbugs.study.running import open_study, run_study
+from notbugs.study.running import open_study, rejudged, run_study
 from notbugs.study.stages import Stages, budgets
 from notbugs.study.study import Study
 
@@ -39,5 +39,6 @@ __all__ = [
     "budgets",
     "correlation",
     "open_study",
+    "rejudged",
     "run_study",
 ]

@@ -4,19 +4,22 @@ Models are trained on the data, sets are built with them, students are trained o
 measured on the original test images.
 """
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from notbugs.audits import Proportion, default_attacks
 from notbugs.data.labeled import LabeledImages
+from notbugs.description import to_json
+from notbugs.errors import NotbugsError
 from notbugs.execution import Watch
 from notbugs.expectations import closed_forms, det_closed_forms
 from notbugs.jobs import resolved_precision
 from notbugs.progress import silent
 from notbugs.runs import Run, open_run
 from notbugs.study.claims import CHANCE, Exact, Numbers
-from notbugs.study.parts import Built
+from notbugs.study.parts import DATA, Built, First
 from notbugs.study.stages import Stages, budgets
 from notbugs.study.study import Study
 
@@ -34,9 +37,11 @@ def run_study(
     """Run, or resume, a study. The directory holds every model, data set and test as a run of its own.
 
     The result's metrics are `<model>.<measure>`: `clean`, one per budget (eps / 2 and eps; of audited models a second
-    one), `relabelled` (accuracy on labels y + 1), on planted data `follows_robust` and `follows_nonrobust`; where the
-    study asks for them, `on_<set>` with the same endings, `turned_<set>` and `steps_<count>`. `verdicts` hold its
-    claims against them. Raises what `train` and the builders raise.
+    one), `relabelled` (accuracy on labels y + 1; of models of a poisoned set `preceding`, y - 1), on planted data
+    `follows_robust` and `follows_nonrobust`; where the study asks for them, `on_<set>` with the same endings,
+    `fooled_by_<set>` and `steps_<count>`. `verdicts` hold its claims against them.
+
+    Raises what `train` and the builders raise.
 
     Example: `run_study(recipes.digits(), load("digits"), load("digits", split="test"), root=Path("runs"), seed=0)`,
     about 2 minutes, then `.result["metrics"]["d_nr.clean"]`.
@@ -74,10 +79,28 @@ def run_study(
             "stage_seconds": {name: stage.result["seconds"] for name, stage in runs.items()},
             "seconds": round(sum(stage.result["seconds"] for stage in runs.values()), 1),
             "device": str(data.images.device),
-            **said_of(study, {**measured, CHANCE: Exact(1 / test.classes)}),
+            "chance": _guessing(data, test),
+            **said_of(study, {**measured, CHANCE: Exact(_guessing(data, test))}),
         }
     )
     return run
+
+
+def rejudged(study: Study, run: Run) -> bool:
+    """Hold the claims of `study` against the numbers of a finished run of it, where what is said has changed since.
+
+    Nothing is measured again. Returns whether something was written.
+    """
+    result = run.result
+    measured: dict[str, Proportion | Exact] = {
+        name: Proportion(round(value * result["counts"][name]), result["counts"][name])
+        for name, value in result["metrics"].items()
+    }
+    said = json.loads(to_json(said_of(study, {**measured, CHANCE: Exact(result["chance"])})))
+    if all(result.get(key) == value for key, value in said.items()):
+        return False
+    run.finish(result | said)
+    return True
 
 
 def said_of(study: Study, measured: Numbers) -> dict[str, Any]:
@@ -108,6 +131,9 @@ def open_study(
     watch: Watch = lambda stage: silent,
 ) -> Stages:
     """The directory of a study, and its stages, none of them run yet."""
+    for name, one in study.sets.items():
+        if isinstance(one, First) and one.of == DATA and one.count > len(data):
+            raise NotbugsError(f"{study.name}: {name} takes {one.count} training images, {data} has fewer")
     precision = resolved_precision(precision, data)
     described = {
         "command": "study",
@@ -137,13 +163,18 @@ def flags(
 
 def _measure(start: str, key: str) -> str:
     """A measure of a test, as the study calls it: `clean` on another set is that set's own number."""
-    if key in ("clean", "turned") and start:
+    if key in ("clean", "fooled_by") and start:
         return start
     return f"{start}_{key}" if start.startswith("on_") else key
+
+
+def _guessing(data: LabeledImages, test: LabeledImages) -> float:
+    """What a classifier gets right that always gives the most frequent class of the training images."""
+    return float((test.labels == data.labels.bincount().argmax()).double().mean())
 
 
 def _classes(stage: Run) -> int:
     return int(stage.config["model"]["classes"])
 
 
-__all__ = ["flags", "open_study", "run_study", "said_of"]
+__all__ = ["flags", "open_study", "rejudged", "run_study", "said_of"]

@@ -4,18 +4,19 @@ from dataclasses import dataclass, replace
 from typing import final
 
 from notbugs.data.labeled import LabeledImages
+from notbugs.description import describe
 from notbugs.execution import Watch
 from notbugs.jobs import (
     Job,
     build_job,
     built_data,
+    fooled_job,
     model_spec,
     probe_job,
     steps_job,
     test_job,
     train_job,
     trained_model,
-    turned_job,
 )
 from notbugs.models import ImageClassifier
 from notbugs.runs import Run
@@ -50,9 +51,11 @@ class Stages:
             return probe_job(job, f"probe_{name}", of, images, layer=one.layer, validation=validation)
         job = self._job(f"train {'on ' if is_student else ''}{name}", f"{own}{name}")
         spec = model_spec(one.arch or study.arch, images)
+        # How many of a set are mislabelled, say, nobody knows before.
+        how = replace(one.how, batch_size=min(one.how.batch_size, len(images)))
         if one.is_encoder:
-            return train_job(job, name, replace(spec, classes=PROJECTION), images, one.how)
-        return train_job(job, f"{prefix}{name}", spec, images, one.how, validation=validation)
+            return train_job(job, name, replace(spec, classes=PROJECTION), images, how)
+        return train_job(job, f"{prefix}{name}", spec, images, how, validation=validation)
 
     def built(self, name: str) -> Run:
         """The built set `name`."""
@@ -70,7 +73,10 @@ class Stages:
         one, device = self.study.sets[name], self.data.images.device
         if isinstance(one, Built):
             return built_data(self.built(name), device)
-        return one.derived(self.images, generator=generator(self.seed, "set", name))
+        images = one.derived(self.images, generator=generator(self.seed, "set", name))
+        origin = images.origin
+        recipe = {"derived": describe(one), "of": origin.recipe}
+        return replace(images, origin=replace(origin, name=f"{name} of {origin.name}", recipe=recipe))
 
     def tested(self, name: str) -> dict[str, Run]:
         """The model `name`, measured: by the start of the names that its measures get."""
@@ -82,11 +88,11 @@ class Stages:
         for of, models in study.seen.items():
             if name in models:
                 found[f"on_{of}"] = self._test(name, model, self.images(of), f"test_{name}_on_{of}", "")
-        for of, models in study.turned.items():
+        for of, models in study.fooled_by.items():
             if name in models:
                 job = self._job(f"test {name}", "tests")
-                found[f"turned_{of}"] = turned_job(
-                    job, f"test_{name}_turned_{of}", model, self.images(of), self.images(self._changed(of))
+                found[f"fooled_by_{of}"] = fooled_job(
+                    job, f"test_{name}_fooled_by_{of}", model, self.images(of), self.images(self._changed(of))
                 )
         if is_audited and study.step_counts:
             found["steps"] = steps_job(
@@ -110,6 +116,7 @@ class Stages:
             attack_steps=study.attack_steps,
             tested=study.tested,
             suite=suite,
+            preceding=study.is_poisoned(name),
         )
 
     def _changed(self, of: str) -> str:

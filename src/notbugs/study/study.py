@@ -4,10 +4,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import final
 
-from notbugs.audits import SUITES
+from notbugs.audits import SUITES, audit_name, measure_name
 from notbugs.errors import NotbugsError, unknown
 from notbugs.study.claims import Claim, Plot
-from notbugs.study.parts import DATA, TEST, Built, Derived, Mixture, Model, Probed, Trained
+from notbugs.study.parts import (
+    DATA,
+    TEST,
+    Built,
+    Derived,
+    First,
+    Mislabelled,
+    Mixture,
+    Model,
+    Probed,
+    RightlyLabelled,
+    Trained,
+)
 from notbugs.threats import Threat
 
 
@@ -19,7 +31,7 @@ class Study:
     All models are measured on the test images: clean, within half of `threat` and within it (PGD of `attack_steps`,
     on at most `tested` images), and those that `audited` names by the attacks of `suite` as well. Of `step_counts`
     the audited ones are also attacked by PGD of so many steps, within half of the threat. `seen` names models that
-    are measured on other sets too, and `turned` those whose answers a set of changed images should turn.
+    are measured on other sets too, and `fooled_by` those whose answers a set of changed images should turn.
 
     The rest is only said: titles of models and sets, claims, plots, how long it takes; `published` holds the
     paper's numbers by metric name, to print beside. Raises NotbugsError where a name means nothing.
@@ -42,7 +54,7 @@ class Study:
     suite: str = "fast"
     step_counts: Sequence[int] = ()
     seen: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    turned: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    fooled_by: Mapping[str, Sequence[str]] = field(default_factory=dict)
     titles: Mapping[str, str] = field(default_factory=dict)
     set_titles: Mapping[str, str] = field(default_factory=dict)
     claims: Sequence[Claim] = ()
@@ -67,6 +79,8 @@ class Study:
                 raise unknown("model of the study", name, models)
         for name in self.models:
             self._before_model(name, ())
+        self._require_metrics()
+        self._require_built()
 
     def computed(self) -> "Study":
         """Without what is only said of it: two studies that compute the same are the same."""
@@ -80,17 +94,27 @@ class Study:
 
     @property
     def on_data(self) -> tuple[str, ...]:
-        """The models that are trained on the data and their labels; the others are students of a set, or encoders."""
+        """The models that are trained on the data, or some of them, and their labels; the others are students of a
+        set, or encoders.
+        """
         return tuple(
             name
             for name, one in self.models.items()
-            if isinstance(one, Trained) and one.on == DATA and not one.is_encoder
+            if isinstance(one, Trained) and not one.is_encoder and self._is_data(one.on)
         )
+
+    def _is_data(self, of: str) -> bool:
+        one = self.sets.get(of)
+        return of == DATA or (isinstance(one, First) and self._is_data(one.of))
 
     @property
     def measured(self) -> tuple[str, ...]:
         """The models that answer with the classes of the test images."""
         return tuple(name for name, one in self.models.items() if not one.is_encoder)
+
+    def is_poisoned(self, name: str) -> bool:
+        """Whether a model learns pushed images under their right labels, and so, maybe, the class before."""
+        return isinstance(self.sets.get(self.models[name].on), RightlyLabelled)
 
     def needed_by(self, stage: str) -> frozenset[str]:
         """The stages without which one cannot be made, all of them: model `x`, or built set `data_x`."""
@@ -100,7 +124,7 @@ class Study:
 
     def measured_with(self, name: str) -> frozenset[str]:
         """The stages that must be there to measure model `name`: itself, and those behind the sets that it sees."""
-        sets = [of for pairs in (self.seen, self.turned) for of, names in pairs.items() if name in names]
+        sets = [of for pairs in (self.seen, self.fooled_by) for of, names in pairs.items() if name in names]
         return frozenset({name}).union(*(self._before_set(of, ()) for of in sets))
 
     def _before_model(self, name: str, path: tuple[str, ...]) -> set[str]:
@@ -128,22 +152,55 @@ class Study:
             raise NotbugsError(f"{self.name}: {' needs '.join((*path, stage))}: that goes round")
         return (*path, stage)
 
+    def _require_metrics(self) -> None:
+        """Claims and plots must speak of what will be measured: they are judged when all is done."""
+        half, whole = self.threat.scaled(0.5), self.threat
+        plain = ["clean", "relabelled", "follows_robust", "follows_nonrobust"]
+        plain += [measure_name(half), measure_name(whole)]
+        known = {f"{name}.{measure}" for name in self.measured for measure in plain}
+        known |= {f"{name}.preceding" for name in self.measured if self.is_poisoned(name)}
+        known |= {f"{name}.{audit_name(budget)}" for name in self.audited for budget in (half, whole)}
+        known |= {f"{name}.steps_{count}" for name in self.audited for count in self.step_counts}
+        for of, names in self.seen.items():
+            ends = ("", *(f"_{measure}" for measure in plain[1:]))
+            known |= {f"{name}.on_{of}{end}" for name in names for end in ends}
+        known |= {f"{name}.fooled_by_{of}" for of, names in self.fooled_by.items() for name in names}
+        spoken = [metric for claim in self.claims for metric in claim.metrics()]
+        for metric in [*spoken, *(metric for plot in self.plots for metric in plot.metrics())]:
+            if metric not in known:
+                raise unknown("metric of the study", metric, sorted(known))
+
+    def _require_built(self) -> None:
+        """What asks where an image came from needs a built set."""
+        asked = [
+            (name, one.of)
+            for name, one in self.sets.items()
+            if isinstance(one, Mislabelled | RightlyLabelled)
+        ]
+        asked += [("fooled_by", of) for of in self.fooled_by]
+        for name, of in asked:
+            if not isinstance(self.sets.get(of), Built):
+                raise NotbugsError(f"{self.name}: {name} takes a built set, which {of} is not")
+
     def _named_sets(self) -> list[str]:
         sets = self.sets.values()
         beside = [one.beside for one in sets if isinstance(one, Mixture)]
         return [
-            *(one.on for one in self.models.values()), *(one.of for one in sets), *beside, *self.seen, *self.turned,
+            *(one.on for one in self.models.values()), *(one.of for one in sets), *beside, *self.seen,
+            *self.fooled_by,
         ]  # fmt: skip
 
     def _named_models(self) -> list[str]:
         built = [one for one in self.sets.values() if isinstance(one, Built)]
-        spoken = [metric for claim in self.claims for metric in claim.metrics()]
-        spoken += [metric for plot in self.plots for metric in plot.metrics()]
         return [
-            *(metric.partition(".")[0] for metric in spoken),
             *(one.of for one in self.models.values() if isinstance(one, Probed)),
             *(model for one in built for model in (one.by, *one.others)),
-            *(model for pairs in (self.seen, self.turned) for models in pairs.values() for model in models),
+            *(
+                model
+                for pairs in (self.seen, self.fooled_by)
+                for models in pairs.values()
+                for model in models
+            ),
             *self.audited,
         ]
 

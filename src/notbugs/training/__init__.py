@@ -4,6 +4,16 @@ from notbugs.training.checkpoint import EpochMetrics
 from notbugs.training.config import TrainConfig
 from notbugs.training.contrast import Contrast
 from notbugs.training.loop import DivergedError, train
-from notbugs.training.probe import Layer, probe
+from notbugs.training.probe import DECAY, ITERATIONS, Layer, probe
 
-__all__ = ["train", "TrainConfig", "Contrast", "EpochMetrics", "DivergedError", "Layer", "probe"]
+__all__ = [
+    "train",
+    "TrainConfig",
+    "Contrast",
+    "EpochMetrics",
+    "DivergedError",
+    "DECAY",
+    "ITERATIONS",
+    "Layer",
+    "probe",
+]

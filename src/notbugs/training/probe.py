@@ -15,21 +15,26 @@ from notbugs.progress import Progress, silent
 
 Layer = Literal["features", "logits"]
 
+DECAY, ITERATIONS = 1e-4, 500
+"""Of the regression: the weight of half the squared weights, and the most steps of L-BFGS."""
+
 
 def probe(
     model: ImageClassifier,
     data: LabeledImages,
     *,
     layer: Layer = "features",
-    decay: float = 1e-4,
-    iterations: int = 200,
+    decay: float = DECAY,
+    iterations: int = ITERATIONS,
     progress: Progress = silent,
 ) -> ImageClassifier:
     """The model with another head: logistic regression, on its features or its logits, of these images' labels.
 
     What is read is brought to mean 0 and variance 1 first; `decay` weighs half the squared weights against the mean
-    loss, which is then convex, and L-BFGS finds its minimum: no seed plays a part. Logits are linear in the features,
-    and so is what is read off them: the result is a classifier of the same architecture, for any number of classes.
+    loss, which is then convex; L-BFGS goes to its minimum, in `iterations` steps at most, and no seed plays a part.
+    Of logits the mean is left out: training on labels never moves it, and it is what the initial weights made it.
+    Logits are linear in the features, and so is what is read off them: the result is a classifier of the same
+    architecture, for any number of classes.
 
     >>> from notbugs import build, load
     >>> digits = load("digits").first(500)
@@ -41,13 +46,17 @@ def probe(
     device = data.images.device
     model = deepcopy(model).to(device)
     with frozen(model), torch.no_grad():
-        features = torch.cat([model.embed(part) for part in data.images.split(500)]).double()
-        read = model.head(features.float()).double() if layer == "logits" else features
+        # On the CPU: not every accelerator knows float64, and the features are small.
+        read = torch.cat([model.embed(part).cpu().double() for part in data.images.split(500)])
+    last = {name: tensor.cpu().double() for name, tensor in model.head.state_dict().items()}
+    last = {name: tensor - tensor.mean(0) for name, tensor in last.items()}
+    if layer == "logits":
+        read = read @ last["weight"].T + last["bias"]
     middle, scale = read.mean(0), read.std(0)
     scale = torch.where(scale > 1e-6 * scale.max().clamp_min(1e-12), scale, torch.inf)
     weights, bias = _regression(
         (read - middle) / scale,
-        data.labels,
+        data.labels.cpu(),
         data.classes,
         decay=decay,
         iterations=iterations,
@@ -56,9 +65,7 @@ def probe(
     weights = weights / scale
     bias = bias - weights @ middle
     if layer == "logits":
-        first = model.head.state_dict()
-        bias = bias + weights @ first["bias"].double()
-        weights = weights @ first["weight"].double()
+        weights, bias = weights @ last["weight"], bias + weights @ last["bias"]
     head = nn.utils.skip_init(nn.Linear, weights.shape[1], data.classes, device=device)
     with torch.no_grad():
         head.weight.copy_(weights)
@@ -93,4 +100,4 @@ def _regression(
     return weights.detach(), bias.detach()
 
 
-__all__ = ["Layer", "probe"]
+__all__ = ["DECAY", "ITERATIONS", "Layer", "probe"]

@@ -37,17 +37,19 @@ def data_efficiency() -> Study:
         },
         claims=(
             More(
-                says="More images make the standard model more accurate",
-                more=f"standard_{counts[-1]}.clean",
-                less=f"standard_{counts[0]}.clean",
-                source="common knowledge",
-            ),
-            More(
                 says="More images make the robust model more robust",
                 more=f"robust_{counts[-1]}.{HALF}",
                 less=f"robust_{counts[0]}.{HALF}",
                 published="robust accuracy on MNIST, SVHN and CIFAR-10 rises with the data",
                 source="Schmidt et al. 2018, figure 1",
+            ),
+            More(
+                says="From 2000 images on robustness gains more from further ones than accuracy does",
+                more=f"robust_{counts[-1]}.{HALF}",
+                less=f"robust_2000.{HALF}",
+                beyond=(f"standard_{counts[-1]}.clean", "standard_2000.clean"),
+                published="robust generalization requires more data",
+                source="Schmidt et al. 2018",
             ),
         ),
         plots=(

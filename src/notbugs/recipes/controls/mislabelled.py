@@ -28,7 +28,7 @@ def mislabelled() -> Study:
         set_titles={"answered": "the training images under that model’s answers"},
         claims=(
             More(
-                says="Trained on nothing but wrong labels, it is right far more often than guessing",
+                says="Trained on nothing but wrong labels, it is right more often than guessing",
                 more="mistakes.clean",
                 less=CHANCE,
                 published="49.7 %, from a model that is right on 62.5 %",

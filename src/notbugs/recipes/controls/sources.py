@@ -78,8 +78,8 @@ def sources() -> Study:
                 source=f"{ILYAS}, table 9",
             ),
             More(
-                says="Under its right labels the pushed training set teaches the other class: a poison",
-                more="poisoned.relabelled",
+                says="Under its right labels the pushed training set teaches the class before: a poison",
+                more="poisoned.preceding",
                 less="poisoned.clean",
                 published="43.7 % on shifted labels, ten classes, L2 0.5",
                 source=NAKKIRAN,

@@ -24,7 +24,7 @@ def transfer() -> Study:
         "convnet": "CNN", "vgg": "VGG-16", "resnet": "ResNet-18", "inception": "Inception", "wide": "WRN-10-2",
     }  # fmt: skip
     push = PushToTarget(attack=PUSH, targets="next")
-    pairs = [(f"learner_{name}.clean", f"{name}.turned_pushed_test") for name in FAMILIES]
+    pairs = [(f"learner_{name}.clean", f"{name}.fooled_by_pushed_test") for name in FAMILIES]
     return Study(
         name="transfer",
         question="Do adversarial examples transfer to the networks that learn the same features?",
@@ -43,7 +43,7 @@ def transfer() -> Study:
             "d_det": Built(builder=push, by="standard"),
             "pushed_test": Built(builder=push, by="standard", of="test"),
         },
-        turned={"pushed_test": ("standard", *FAMILIES)},
+        fooled_by={"pushed_test": ("standard", *FAMILIES)},
         titles={
             "standard": "Source",
             **{name: f"{title}, standard" for name, title in names.items()},
@@ -62,10 +62,9 @@ def transfer() -> Study:
             Plot(
                 title="What is learned and what transfers",
                 caption="Each point is a family of networks: across, how much of the real test set its student of "
-                "D_det has right; up, how often the source's adversarial images turn its standard network. With "
-                "two classes, targeted and untargeted are the same.",
+                "D_det has right; up, how often the source's adversarial images fool its standard network.",
                 x="student of D_det right, %",
-                y="turned by the source's adversarial images, %",
+                y="fooled by the source's adversarial images, %",
                 lines={names[name]: [pair] for name, pair in zip(FAMILIES, pairs, strict=True)},
                 joined=False,
             ),

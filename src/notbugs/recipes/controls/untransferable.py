@@ -35,7 +35,7 @@ def untransferable() -> Study:
                 builder=replace(alone, targets="next"), by="standard", others=others, of="test"
             ),
         },
-        turned={
+        fooled_by={
             "ordinary_test": ("standard", "unseen"),
             "alone_test": ("standard", "unseen"),
         },
@@ -54,15 +54,15 @@ def untransferable() -> Study:
         claims=(
             More(
                 says="Pushed so that others are not moved, most images still fool their own model",
-                more="standard.turned_alone_test",
+                more="standard.fooled_by_alone_test",
                 less=0.8,
                 published="98.6 %, ten classes, Linf 8/255",
                 source=NAKKIRAN,
             ),
             More(
                 says="They fool a network that was never asked less than ordinary ones do",
-                more="unseen.turned_ordinary_test",
-                less="unseen.turned_alone_test",
+                more="unseen.fooled_by_ordinary_test",
+                less="unseen.fooled_by_alone_test",
                 published="52.1 against 0.8 %",
                 source=NAKKIRAN,
             ),
