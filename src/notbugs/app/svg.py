@@ -113,10 +113,16 @@ def as_svg(figure: Figure, name: str) -> str:
         text = text.replace(color, variable)
     text = re.sub(r"font:\s*([\d.]+)px[^;\"]*", r"font-size: \1px", text)
     text = re.sub(r"font-family:[^;\"]*;?\s*", "", text)
-    text = re.sub(r"D_(rand|det|NR|R)<", r'D<tspan dy="0.25em" font-size="75%">\1</tspan><', text)
+    text = re.sub(r"D_(rand|det|NR|R)\b([^<]*)<", _lowered, text)
     # The page names the figure; its parts are drawing.
     text = text.replace("<svg ", '<svg aria-hidden="true" focusable="false" stroke-linejoin="round" ', 1)
     return re.sub(r"\n\s*", "\n", text)
+
+
+def _lowered(found: re.Match[str]) -> str:
+    """The name of a set with its subscript, and back up for what follows: 0.25 of the smaller letters."""
+    after = f'<tspan dy="-0.1875em">{found[2]}</tspan>' if found[2] else ""
+    return f'D<tspan dy="0.25em" font-size="75%">{found[1]}</tspan>{after}<'
 
 
 __all__ = [
