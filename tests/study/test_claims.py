@@ -92,5 +92,12 @@ def test_correlation_and_its_interval():
     assert Correlated(says="together", pairs=pairs, source="here").judged(measured).finding == "agrees"
     falling = measured | {f"{n}.y": Proportion(90 - n, 100) for n in range(5)}
     assert Correlated(says="together", pairs=pairs, source="here").judged(falling).finding == "disagrees"
-    with pytest.raises(NotbugsError, match="4 pairs or more, got 3"):
+    one_apart = {f"{n}.x": Proportion(50, 100) for n in range(4)} | {
+        f"{n}.y": Proportion(40 + n, 100) for n in range(4)
+    }
+    one_apart |= {"0.x": Proportion(51, 100), "4.x": Proportion(1, 100), "4.y": Proportion(1, 100)}
+    found = Correlated(says="", pairs=pairs, source="").judged(one_apart).found
+    assert "correlation 1.00 [0.9" in found
+    assert "-0.77 to 1.00 with one left out" in found
+    with pytest.raises(NotbugsError, match="5 pairs or more, got 3"):
         Correlated(says="together", pairs=pairs[:3], source="here")

@@ -121,14 +121,15 @@ class More(Claim):
 @final
 @dataclass(frozen=True, kw_only=True)
 class Correlated(Claim):
-    """Pairs of metrics rise together: Pearson's correlation is positive, with Fisher's interval over the pairs.
+    """Pairs of metrics rise together: Pearson's correlation is positive, with Fisher's interval over the pairs, and
+    what it is when one of them is left out: a single pair far from the others can make it.
 
-    Raises NotbugsError for fewer than four pairs, of which the interval says nothing.
+    Raises NotbugsError for fewer than five pairs.
 
     >>> pairs = [(f"{name}.x", f"{name}.y") for name in "abcde"]
     >>> found = {name: Proportion(n, 100) for n, pair in enumerate(pairs) for name in pair}
     >>> Correlated(says="together", pairs=pairs, source="here").judged(found).found
-    'correlation 1.00 [1.00, 1.00] over 5 pairs'
+    'correlation 1.00 [1.00, 1.00] over 5 pairs, 1.00 to 1.00 with one left out'
     """
 
     says: str
@@ -137,8 +138,8 @@ class Correlated(Claim):
     published: str = ""
 
     def __post_init__(self) -> None:
-        if len(self.pairs) < 4:
-            raise NotbugsError(f"{self.says}: a correlation takes 4 pairs or more, got {len(self.pairs)}")
+        if len(self.pairs) < 5:
+            raise NotbugsError(f"{self.says}: a correlation takes 5 pairs or more, got {len(self.pairs)}")
 
     def metrics(self) -> tuple[str, ...]:
         return tuple(name for pair in self.pairs for name in pair)
@@ -150,11 +151,16 @@ class Correlated(Claim):
         first, second = ([measured[pair[side]].value for pair in self.pairs] for side in (0, 1))
         found, interval = correlation(first, second)
         low, high = interval
+        without = [
+            correlation([*first[:one], *first[one + 1 :]], [*second[:one], *second[one + 1 :]])[0]
+            for one in range(len(first))
+        ]
         return Verdict(
             says=self.says,
             source=self.source,
             published=self.published,
-            found=f"correlation {found:.2f} [{low:.2f}, {high:.2f}] over {len(self.pairs)} pairs",
+            found=f"correlation {found:.2f} [{low:.2f}, {high:.2f}] over {len(self.pairs)} pairs, "
+            f"{min(without):.2f} to {max(without):.2f} with one left out",
             value=found,
             interval=interval,
         )
@@ -176,7 +182,7 @@ def correlation(first: Sequence[float], second: Sequence[float]) -> tuple[float,
     found = math.fsum(a * b for a, b in zip(*apart, strict=True)) / (lengths[0] * lengths[1])
     if abs(found) >= 1 - 1e-12:
         return round(found, 12), (round(found, 12),) * 2
-    middle, half = math.atanh(found), Z / math.sqrt(n - 3)
+    middle, half = math.atanh(found), Z / math.sqrt(n - 3) if n > 3 else math.inf
     return found, (math.tanh(middle - half), math.tanh(middle + half))
 
 

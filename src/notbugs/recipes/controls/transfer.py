@@ -5,26 +5,27 @@ from notbugs.recipes.controls.setting import ARCH, DECAYED, ILYAS, PUSH, SMALL, 
 from notbugs.recipes.hyperparameters import FAST
 from notbugs.study import Built, Correlated, Plot, Study, Trained
 
-FAMILIES = {
-    "convnet": SMALL,
-    "vgg": "vgg16-16",
-    "resnet": "resnet18-16",
-    "inception": "inception-32",
-    "wide": "wrn-10-2",
+NETWORKS = {
+    "convnet_narrow": ("CNN, narrow", "convnet-32-64-64-64"),
+    "convnet": ("CNN", SMALL),
+    "convnet_wide": ("CNN, wide", "convnet-128-256-256-256"),
+    "vgg": ("VGG-16", "vgg16-16"),
+    "resnet9": ("ResNet-9", "resnet9-16"),
+    "resnet18": ("ResNet-18", "resnet18-16"),
+    "inception": ("Inception", "inception-32"),
+    "wide": ("WRN-10-2", ARCH),
 }
+"""Networks of five families, by name with title and architecture; the last one is the source's own."""
 
 
 def transfer() -> Study:
     """`notbugs study transfer`: do the networks that learn more from a source's D_det fall more to its attacks?
 
-    Five families, each trained on the data and on the same D_det. Expect both to rise together: what transfers is
-    what the families have in common, the features.
+    Eight networks of five families, each trained on the data and on the same D_det. Expect both to rise together:
+    what transfers is what they have in common, the features.
     """
-    names = {
-        "convnet": "CNN", "vgg": "VGG-16", "resnet": "ResNet-18", "inception": "Inception", "wide": "WRN-10-2",
-    }  # fmt: skip
     push = PushToTarget(attack=PUSH, targets="next")
-    pairs = [(f"learner_{name}.clean", f"{name}.fooled_by_pushed_test") for name in FAMILIES]
+    pairs = [(f"learner_{name}.clean", f"{name}.fooled_by_pushed_test") for name in NETWORKS]
     return Study(
         name="transfer",
         question="Do adversarial examples transfer to the networks that learn the same features?",
@@ -33,26 +34,26 @@ def transfer() -> Study:
         threat=THREAT,
         models={
             "standard": STANDARD,
-            **{name: Trained(how=FAST, arch=arch) for name, arch in FAMILIES.items()},
+            **{name: Trained(how=FAST, arch=arch) for name, (_, arch) in NETWORKS.items()},
             **{
                 f"learner_{name}": Trained(how=DECAYED, on="d_det", arch=arch)
-                for name, arch in FAMILIES.items()
+                for name, (_, arch) in NETWORKS.items()
             },
         },
         sets={
             "d_det": Built(builder=push, by="standard"),
             "pushed_test": Built(builder=push, by="standard", of="test"),
         },
-        fooled_by={"pushed_test": ("standard", *FAMILIES)},
+        fooled_by={"pushed_test": ("standard", *NETWORKS)},
         titles={
             "standard": "Source",
-            **{name: f"{title}, standard" for name, title in names.items()},
-            **{f"learner_{name}": f"{title}, student of D_det" for name, title in names.items()},
+            **{name: f"{title}, standard" for name, (title, _) in NETWORKS.items()},
+            **{f"learner_{name}": f"{title}, student of D_det" for name, (title, _) in NETWORKS.items()},
         },
         set_titles={"pushed_test": "the source’s adversarial images"},
         claims=(
             Correlated(
-                says="Families that learn more from D_det are fooled more often by its source's adversarial images",
+                says="Networks that learn more from D_det are fooled more often by its source's adversarial images",
                 pairs=pairs,
                 published="rising, VGG lowest in both",
                 source=f"{ILYAS}, figures 3 and 13",
@@ -61,11 +62,11 @@ def transfer() -> Study:
         plots=(
             Plot(
                 title="What is learned and what transfers",
-                caption="Each point is a family of networks: across, how much of the real test set its student of "
+                caption="Each point is a network: across, how much of the real test set its student of "
                 "D_det has right; up, how often the source's adversarial images fool its standard network.",
                 x="student of D_det right, %",
                 y="fooled by the source's adversarial images, %",
-                lines={names[name]: [pair] for name, pair in zip(FAMILIES, pairs, strict=True)},
+                lines={title: [pair] for (title, _), pair in zip(NETWORKS.values(), pairs, strict=True)},
                 joined=False,
             ),
         ),
