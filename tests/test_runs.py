@@ -43,6 +43,7 @@ def test_configs_are_described_to_the_last_field() -> None:
     assert described["type"] == "TrainConfig"
     assert described["augment"] == {
         "type": "Augmentation", "flip": False, "translate": 0, "cutout": 0, "noise": 0.0,
+        "crop": 0.0, "colour": 0.0,
     }  # fmt: skip
     assert describe({"threat": L2(0.5)}) == {"threat": "l2:0.5"}
     json.dumps(described)
