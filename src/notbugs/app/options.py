@@ -145,6 +145,7 @@ def show(run: "Run", common: Common) -> None:
         return
     from rich.console import Console
 
+    from notbugs.app.naming import stage_title
     from notbugs.app.table import audit_table, metrics_table, study_table, verdict_table
 
     console = Console()
@@ -153,7 +154,7 @@ def show(run: "Run", common: Common) -> None:
     if result.get("verdicts"):
         console.print(verdict_table(result))
     for flag in result["flags"]:
-        console.print(f"[bold]beware[/bold] {flag['of']}: {flag['reason']}")
+        console.print(f"[bold]beware[/bold] {stage_title(result, flag['of'])}: {flag['reason']}")
     console.print(f"{run.report}", soft_wrap=True)
 
 
