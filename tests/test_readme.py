@@ -169,3 +169,15 @@ def test_the_public_names_are_all_there() -> None:
         assert getattr(notbugs, name) is not None
     assert set(notbugs._HOMES) | {"recipes"} == set(notbugs.__all__)
     assert len(notbugs.__all__) <= 30
+
+
+def test_the_numbers_of_the_controls_are_those_of_the_committed_results() -> None:
+    said = README.split("**What would prove it wrong.**")[1].split("\n\n")[0]
+    numbers = {
+        "sources": ("det_standard.clean", "det_robust.clean"),
+        "untransferable": ("standard.fooled_by_alone_test", "alone.clean", "ordinary.clean"),
+    }
+    for name, metrics in numbers.items():
+        result = json.loads((ROOT / "results" / f"control-{name}.json").read_text())
+        for metric in metrics:
+            assert f"{100 * result['metrics'][metric]:.1f}" in said, metric
