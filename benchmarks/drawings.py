@@ -23,7 +23,6 @@ from notbugs.attacks import embedding_of
 from notbugs.audits.alignment import class_means, perceptual_alignment
 from notbugs.audits.estimate import Estimate, bootstrapped, mean_of
 from notbugs.audits.fidelity import nearest_distance
-from notbugs.audits.proportion import Proportion
 from notbugs.audits.realism import class_score, frechet_distance
 from notbugs.audits.views import predictions
 from notbugs.data import load
@@ -31,6 +30,7 @@ from notbugs.drawings import Artist, Generation, Inpainting, Inversion, SuperRes
 from notbugs.models import frozen
 from notbugs.models.weights import model_digest
 from notbugs.models.zoo import zoo_model, zoo_seeds
+from notbugs.proportion import Proportion
 from notbugs.runs import find_classifier
 from notbugs.seeds import generator
 from notbugs.synthesis import load_gaussians

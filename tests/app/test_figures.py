@@ -12,8 +12,8 @@ import notbugs.app
 from notbugs.app.audit_bars import SHOWN, class_bars, felled_bars
 from notbugs.app.audit_curves import POINTS, Curve, distance_curves, robust_accuracy_curves
 from notbugs.app.figures import Series
-from notbugs.audits.proportion import Proportion
 from notbugs.errors import NotbugsError
+from notbugs.proportion import Proportion
 from notbugs.threats import L2, Linf
 
 STYLE = (Path(notbugs.app.__file__).parent / "templates" / "style.css").read_text()

@@ -79,7 +79,7 @@ def findings(rows: Sequence[Row], measures: Sequence[Measure], classes: int) -> 
 
 def disagreements(rows: Sequence[Row], measures: Sequence[Measure]) -> list[str]:
     """Where number and reference part beyond the interval: large gaps one by one, the small ones together."""
-    titles = {measure.key: measure.title[0].lower() + measure.title[1:] for measure in measures}
+    titles = {measure.key: begun_small(measure.title) for measure in measures}
     large: list[tuple[float, str]] = []
     small: list[tuple[float, str]] = []
     for row in rows:

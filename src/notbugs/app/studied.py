@@ -68,7 +68,7 @@ def studied(run: Run, result: dict[str, Any], originals: LabeledImages | None) -
         "has_closed_forms": bool(result.get("expected")),
         "disagreements": disagreements(rows, measures),
         "falls_short": falls_short(rows, measures),
-        "bars": _bars(rows, measures, classes),
+        "bars": _bars(rows, measures, result["chance"]),
         "strips": strips(
             shards, originals, {title: study["sets"][key]["builder"] for key, title in titles.items()}
         ),
@@ -105,7 +105,7 @@ def _elsewhere(result: Mapping[str, Any], rows: Sequence[Row], measures: Sequenc
     return {"elsewhere": lines, "elsewhere_heads": heads}
 
 
-def _bars(rows: Sequence[Row], measures: Sequence[Measure], classes: int) -> dict[str, str]:
+def _bars(rows: Sequence[Row], measures: Sequence[Measure], chance: float) -> dict[str, str]:
     shown = [one for one in measures if one.key == "clean" or one.attacked]
     series = []
     for measure in shown:
@@ -128,8 +128,8 @@ def _bars(rows: Sequence[Row], measures: Sequence[Measure], classes: int) -> dic
         for row in rows
     )
     return {
-        "wide": accuracy_bars(names, series, chance=1 / classes, name="bars"),
-        "narrow": accuracy_bars(names, series, chance=1 / classes, narrow=True, name="bars-narrow"),
+        "wide": accuracy_bars(names, series, chance=chance, name="bars"),
+        "narrow": accuracy_bars(names, series, chance=chance, narrow=True, name="bars-narrow"),
         "alt": alt,
     }
 

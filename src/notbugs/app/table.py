@@ -9,7 +9,7 @@ from rich.text import Text
 
 from notbugs.app.audited_models import short_names
 from notbugs.app.findings import FINDINGS
-from notbugs.app.naming import SETS, set_title
+from notbugs.app.naming import SETS, begun_small, set_title
 from notbugs.app.rows import Cell, Row, percent, study_measures, study_rows
 
 _SHORT = {
@@ -66,7 +66,7 @@ def _notes(result: Mapping[str, Any]) -> str:
             notes.append(f"{_short_name(row)}, audited (suite {suite}): {', '.join(audits)}")
         for one in study_measures(result):
             if one.set and one.key in row.cells:
-                measure = one.title[0].lower() + one.title[1:]
+                measure = begun_small(one.title)
                 number = _cell_text(row.cells[one.key]).plain
                 notes.append(f"{_short_name(row)} on {set_title(result, one.set)}, {measure}: {number}")
     measured = {name.partition(".")[2] for name in result["metrics"]}

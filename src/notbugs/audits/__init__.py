@@ -5,7 +5,6 @@ from notbugs.audits.cascade import STANDS, WRONG, cascade, propose
 from notbugs.audits.flag import Flag
 from notbugs.audits.measures import audit_name, fooled_by, measure, measure_name, step_counts
 from notbugs.audits.outcomes import Outcome, cascade_outcomes, suspicions
-from notbugs.audits.proportion import Proportion
 from notbugs.audits.regions import RegionMap, region_map
 from notbugs.audits.sanity import check
 from notbugs.audits.shifted import Difference, Mean, ShiftAudit, difference, shifted
@@ -13,6 +12,7 @@ from notbugs.audits.spectral import HeatMap, heat_map, spectral_sensitivity
 from notbugs.audits.suites import SUITES, default_attacks, nearest_attack, suite_attacks
 from notbugs.audits.swapping import Moved, moved_region
 from notbugs.audits.views import Views, predictions, quick_predictions, views_of
+from notbugs.proportion import Proportion
 
 __all__ = [
     "audit",

@@ -11,7 +11,6 @@ from notbugs.audits.cascade import STANDS, WRONG, cascade
 from notbugs.audits.flag import Flag, met_nan, once
 from notbugs.audits.nearest import with_nearest
 from notbugs.audits.outcomes import cascade_outcomes, other_threats, suspicions
-from notbugs.audits.proportion import Proportion
 from notbugs.audits.sanity import check
 from notbugs.audits.suites import suite_attacks
 from notbugs.audits.views import predictions, views_of
@@ -20,6 +19,7 @@ from notbugs.errors import NotbugsError
 from notbugs.models import frozen
 from notbugs.models.logits import require_logits
 from notbugs.progress import Progress, silent
+from notbugs.proportion import Proportion
 from notbugs.tensors import Classifier
 from notbugs.threats import TOLERANCE, Threat, as_threat
 

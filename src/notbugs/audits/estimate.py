@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from notbugs.audits.proportion import Z
 from notbugs.errors import NotbugsError, require_positive
+from notbugs.proportion import Z
 
 
 @final

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from notbugs.attacks import Attack
 from notbugs.audits.cascade import cascade
-from notbugs.audits.proportion import Proportion
 from notbugs.audits.suites import default_attacks, suite_attacks
 from notbugs.audits.views import predictions, views_of
 from notbugs.data.labeled import LabeledImages
 from notbugs.errors import NotbugsError
 from notbugs.progress import Progress, silent
+from notbugs.proportion import Proportion
 from notbugs.tensors import Classifier, Mask
 from notbugs.threats import Threat
 

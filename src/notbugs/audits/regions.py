@@ -12,13 +12,13 @@ from jaxtyping import Int
 from torch import Tensor
 
 from notbugs.audits.flag import Flag
-from notbugs.audits.proportion import Proportion
 from notbugs.audits.swapping import FEWEST, STANDS_OUT, SUSPICIOUS, Swaps, answers_after, swaps_of
 from notbugs.audits.views import Views, views_of
 from notbugs.data.labeled import LabeledImages
 from notbugs.models import frozen
 from notbugs.models.logits import require_logits
 from notbugs.progress import Progress, silent
+from notbugs.proportion import Proportion
 from notbugs.tensors import Classifier
 
 WINDOW, STRIDE = 4, 8

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from notbugs.attacks.ascent import input_gradients
 from notbugs.attacks.objectives import LabelObjective, margin
-from notbugs.audits.proportion import Proportion
 from notbugs.data.labeled import LabeledImages
 from notbugs.data.planted import truth_of
 from notbugs.errors import NotbugsError, require_positive
 from notbugs.models import frozen
 from notbugs.progress import Progress, silent
+from notbugs.proportion import Proportion
 from notbugs.tensors import Classifier, Images, Labels
 
 Maps = Float[Tensor, "images height width"]

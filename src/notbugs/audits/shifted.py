@@ -13,13 +13,13 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from notbugs.audits.proportion import Proportion, Z, wilson
 from notbugs.audits.views import Views, predictions, quick_predictions, views_of
 from notbugs.data.labeled import LabeledImages
 from notbugs.errors import NotbugsError
 from notbugs.models import frozen
 from notbugs.models.logits import require_logits
 from notbugs.progress import Progress, silent
+from notbugs.proportion import Proportion, Z, wilson
 from notbugs.shifts import Shift
 from notbugs.tensors import Classifier, Images, Mask
 

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from notbugs.attacks.ascent import input_gradients
 from notbugs.attacks.objectives import LabelObjective, margin
-from notbugs.audits.proportion import Proportion
 from notbugs.audits.shifted import right_under
 from notbugs.audits.views import Views, views_of
 from notbugs.data.labeled import LabeledImages
@@ -18,6 +17,7 @@ from notbugs.errors import require_positive
 from notbugs.models import frozen
 from notbugs.models.logits import require_logits
 from notbugs.progress import Progress, silent
+from notbugs.proportion import Proportion
 from notbugs.seeds import generator
 from notbugs.shifts import fourier_basis, half_plane, mirrored, radii
 from notbugs.tensors import Classifier, Images

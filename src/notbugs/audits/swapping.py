@@ -8,12 +8,12 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from notbugs.audits.flag import Flag
-from notbugs.audits.proportion import Proportion
 from notbugs.audits.views import Views, predictions, quick_predictions, views_of
 from notbugs.data.labeled import LabeledImages
 from notbugs.errors import NotbugsError
 from notbugs.models import frozen
 from notbugs.models.logits import require_logits
+from notbugs.proportion import Proportion
 from notbugs.seeds import generator
 from notbugs.tensors import Classifier, Labels
 

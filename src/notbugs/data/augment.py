@@ -5,7 +5,7 @@ from typing import final
 
 import torch
 
-from notbugs.data.crops import coloured, resized_crops
+from notbugs.data.crops import coloured, format_of, resized_crops
 from notbugs.errors import NotbugsError
 from notbugs.tensors import Images
 
@@ -103,7 +103,7 @@ def _moved(images: Images, *, flip: bool, translate: int, generator: torch.Gener
     if flip:
         cols = torch.where(_integers(0, 1, n, generator, device) == 1, width - 1 - cols, cols)
     pixels = rows[:, :, None] * width + cols[:, None, :]
-    if images.is_contiguous(memory_format=torch.channels_last) and not images.is_contiguous():
+    if format_of(images) == torch.channels_last:
         first = torch.arange(n, device=device)[:, None, None] * (height * width)
         flat = images.permute(0, 2, 3, 1).reshape(n * height * width, channels)
         return (

@@ -11,11 +11,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from notbugs.audits.estimate import Estimate, mean_of
-from notbugs.audits.proportion import Proportion
 from notbugs.data.labeled import LabeledImages
 from notbugs.errors import NotbugsError
 from notbugs.models import frozen
 from notbugs.progress import Progress, silent
+from notbugs.proportion import Proportion
 from notbugs.seeds import generator
 from notbugs.synthesis import Ascent, ClassGaussians, Drawing
 from notbugs.tensors import Classifier, Images, Labels

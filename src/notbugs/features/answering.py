@@ -21,20 +21,10 @@ class Answered(Builder):
     kind: ClassVar[str] = "answered"  # type: ignore[misc]
 
     def build(self, source: Source, rows: torch.Tensor, *, generator: torch.Generator) -> LabeledImages:
-        data, images = source.data, source.data.images[rows]
+        images = source.data.images[rows]
         with torch.no_grad():
             answers = source.model(images).argmax(1)
-        return LabeledImages(
-            images=images,
-            labels=answers,
-            class_names=data.class_names,
-            origin=data.origin,
-            columns={
-                "index": rows,
-                "original_label": data.labels[rows],
-                "distance": torch.zeros(len(rows), device=rows.device),
-            },
-        )
+        return source.made(images, answers, rows, distance=torch.zeros(len(rows), device=rows.device))
 
     def measured(self, built: LabeledImages) -> dict[str, float]:
         wrong = built.labels != built.columns["original_label"]

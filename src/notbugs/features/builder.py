@@ -19,7 +19,7 @@ from notbugs.models.folding import fast_view, threads_for
 from notbugs.models.logits import require_logits
 from notbugs.progress import Progress, silent
 from notbugs.seeds import generator
-from notbugs.tensors import Classifier
+from notbugs.tensors import Classifier, Images, Labels
 from notbugs.threads import over_parts
 
 SHARD_SIZE = 500
@@ -38,6 +38,18 @@ class Source:
     searched: Classifier
     data: LabeledImages
     others: tuple[Classifier, ...] = ()
+
+    def made(
+        self, images: Images, labels: Labels, rows: torch.Tensor, **columns: torch.Tensor
+    ) -> LabeledImages:
+        """Part of a built set: what was made of these rows, `columns` behind those that say of which."""
+        return LabeledImages(
+            images=images,
+            labels=labels,
+            class_names=self.data.class_names,
+            origin=self.data.origin,
+            columns={"index": rows, "original_label": self.data.labels[rows], **columns},
+        )
 
 
 class Builder(ABC):

@@ -56,19 +56,14 @@ class MatchEmbeddings(Builder):
             scale = torch.linalg.vector_norm(wanted, dim=1).clamp_min(1e-12)
             residual = _distance(exact(images), wanted) / scale
             before = _distance(exact(start), wanted) / scale
-        return LabeledImages(
-            images=images,
-            labels=data.labels[rows],
-            class_names=data.class_names,
-            origin=data.origin,
-            columns={
-                "index": rows,
-                "original_label": data.labels[rows],
-                "start_index": start_index,
-                "distance": torch.linalg.vector_norm((images - originals).flatten(1), dim=1),
-                "residual": residual,
-                "start_residual": before,
-            },
+        return source.made(
+            images,
+            data.labels[rows],
+            rows,
+            start_index=start_index,
+            distance=torch.linalg.vector_norm((images - originals).flatten(1), dim=1),
+            residual=residual,
+            start_residual=before,
         )
 
     def _start(

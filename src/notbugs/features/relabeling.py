@@ -61,24 +61,13 @@ def pushed(
     images: Images, targets: Labels, source: Source, rows: torch.Tensor, threat: Threat
 ) -> LabeledImages:
     """Part of a built set: the images that were made of these rows, labelled as they were pushed."""
-    data, originals = source.data, source.data.images[rows]
+    originals = source.data.images[rows]
     if not bool(threat.contains(images, originals).all()):
         raise RuntimeError(f"the search left {threat}; this is a defect of it")
     with torch.no_grad():
         fooled = source.model(images).argmax(1) == targets
-    return LabeledImages(
-        images=images,
-        labels=targets,
-        class_names=data.class_names,
-        origin=data.origin,
-        columns={
-            "index": rows,
-            "original_label": data.labels[rows],
-            "target": targets,
-            "distance": threat.size(images, originals),
-            "fooled": fooled,
-        },
-    )
+    distance = threat.size(images, originals)
+    return source.made(images, targets, rows, target=targets, distance=distance, fooled=fooled)
 
 
 def measured_push(built: LabeledImages) -> dict[str, float]:

@@ -18,6 +18,7 @@ least value of one. What a search finds is no less than the minimum, so gamma is
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Literal, final, get_args
 
 import torch
@@ -30,6 +31,7 @@ from notbugs.errors import NotbugsError, require_positive
 from notbugs.models import frozen
 from notbugs.models.folding import fast_view, threads_for
 from notbugs.progress import Progress, silent
+from notbugs.proportion import Z
 from notbugs.tensors import Classifier, Images, PerExample
 from notbugs.theory import dual_norm
 from notbugs.threads import over_parts
@@ -40,9 +42,6 @@ PerUnit = Float[Tensor, " units"]
 
 USEFUL = 0.1
 """The least rho of a feature that counts as useful."""
-
-Z = 1.959963984540054
-"""The 97.5 % quantile of the normal distribution."""
 
 
 @final
@@ -131,10 +130,9 @@ def usefulness(
             values = torch.cat([exact(part).cpu().double() for part in data.images.split(batch_size)])
         chosen = list(range(values.shape[1])) if units is None else list(units)
         told = _told(values[:, chosen], data)
-        done = 0
+        done = count(1)  # whose next() no other thread comes between
 
         def drops(asked: tuple[int, Tensor, Tensor, torch.Generator]) -> Tensor:
-            nonlocal done
             place, rows, sides, draw = asked
             fallen = _drops(
                 searched,
@@ -146,12 +144,12 @@ def usefulness(
                 steps=steps,
                 generator=draw,
             )
-            done += 1
-            progress(done, len(chosen), "features attacked")
+            progress(next(done), len(chosen), "features attacked")
             return fallen
 
         threads = threads_for(fast, device)
         found = over_parts(drops, list(_asked(told, data, attacked, generator)), threads=threads)
+        progress(len(chosen), len(chosen), "features attacked")  # two threads may report in either order
     fallen = torch.stack(found) / told.deviation[:, None]
     half = fallen.shape[1] // 2
     own, rest = fallen[:, :half], fallen[:, half:]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, final
 
 from notbugs.description import describe
+from notbugs.proportion import Proportion
 
 Style = Literal["line", "dashed", "points"]
 
@@ -113,8 +114,18 @@ def drawn(n: int) -> str:
     return f"{n:,} draws".replace(",", "\N{NO-BREAK SPACE}").replace(" ", "\N{NO-BREAK SPACE}")
 
 
+def in_percent(share: Proportion) -> str:
+    """With its interval, for a sentence.
+
+    >>> in_percent(Proportion(47, 50))
+    '94 % [84, 98]'
+    """
+    low, high = share.interval
+    return f"{100 * share.value:.0f} % [{100 * low:.0f}, {100 * high:.0f}]"
+
+
 def _fields(told: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in told.items() if name != "type"}
 
 
-__all__ = ["Chart", "Check", "Lesson", "Panel", "Series", "Style", "drawn"]
+__all__ = ["Chart", "Check", "Lesson", "Panel", "Series", "Style", "drawn", "in_percent"]

@@ -1,7 +1,5 @@
 """Adversarial Squares: a network that a tiny change fools where no useful feature is non-robust (Nakkiran 2019)."""
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor, nn
 
@@ -9,7 +7,7 @@ from notbugs.attacks import PGD
 from notbugs.audits import Proportion, predictions
 from notbugs.data.labeled import LabeledImages
 from notbugs.data.squares import CONTRAST, NOISE, squares
-from notbugs.lessons.lesson import Chart, Check, Lesson, Panel, Series, Style
+from notbugs.lessons.lesson import Chart, Check, Lesson, Panel, Series, in_percent
 from notbugs.models import build
 from notbugs.progress import Progress, silent
 from notbugs.seeds import generator
@@ -24,26 +22,24 @@ SMALL = 0.03
 """The budget at which the trained network must have flipped, a thirtieth of what the linear classifier withstands."""
 
 
-class Trained(NamedTuple):
-    """Accuracies within each budget, and how many of the wrong labels were learned."""
-
-    robust: list[Proportion]
-    learned_by_heart: Proportion | None
-
-
 def squares_lesson(seed: int, progress: Progress = silent) -> Lesson:
     """A linear classifier, exactly; a network after few epochs, and after many with and without wrong labels."""
     test = squares("test", count=TESTED, image_size=SIZE, seed=seed)
     noisy, clean = (squares(count=IMAGES, wrong=wrong, image_size=SIZE, seed=seed) for wrong in (0.1, 0.0))
     long_name, brief_name, clean_name = f"{EPOCHS} epochs", f"{BRIEF} epochs", "no wrong labels"
-    networks: dict[str, Trained] = {}
+    networks: dict[str, nn.Module] = {}
+    robust: dict[str, list[Proportion]] = {}
     plan = ((brief_name, noisy, BRIEF), (long_name, noisy, EPOCHS), (clean_name, clean, EPOCHS))
     for done, (name, data, epochs) in enumerate(plan):
         progress(done, len(plan), name)
-        networks[name] = _trained(data, epochs, test, seed)
+        networks[name] = _trained(data, epochs, seed)
+        robust[name] = _robust_accuracies(networks[name], test, seed)
     progress(len(plan), len(plan), "")
     linear = _robust_accuracies(SignOfTheMean(), test, seed)
-    long, brief = networks[long_name], networks[brief_name]
+    long, brief = robust[long_name], robust[brief_name]
+    by_heart = {
+        name: in_percent(_learned_by_heart(networks[name], noisy)) for name in (long_name, brief_name)
+    }
     at, by = BUDGETS.index(SMALL), f"PGD, {TESTED} images"
     return Lesson(
         title="Bugs without features",
@@ -53,11 +49,11 @@ def squares_lesson(seed: int, progress: Progress = silent) -> Lesson:
         findings=[
             f"The grey of a square says its class: the sign of the mean withstands every change below "
             f"{1 - NOISE:g} of the contrast. A network after {EPOCHS} epochs on {IMAGES} squares, a tenth of them "
-            f"under the wrong label, is right on {_percent(long.robust[0])} within {BUDGETS[0]}, and on "
-            f"{_percent(long.robust[at])} within {SMALL}; after {BRIEF} epochs on {_percent(brief.robust[at])}.",
-            f"It gives {_percent(long.learned_by_heart)} of the wrongly labelled training images their wrong "
-            f"label; after {BRIEF} epochs {_percent(brief.learned_by_heart)}.",
-            f"Trained for as long without a wrong label, it is right on {_percent(networks[clean_name].robust[at])} "
+            f"under the wrong label, is right on {in_percent(long[0])} within {BUDGETS[0]}, and on "
+            f"{in_percent(long[at])} within {SMALL}; after {BRIEF} epochs on {in_percent(brief[at])}.",
+            f"It gives {by_heart[long_name]} of the wrongly labelled training images their wrong "
+            f"label; after {BRIEF} epochs {by_heart[brief_name]}.",
+            f"Trained for as long without a wrong label, it is right on {in_percent(robust[clean_name][at])} "
             f"within {SMALL}.",
         ],
         checks=[
@@ -70,18 +66,18 @@ def squares_lesson(seed: int, progress: Progress = silent) -> Lesson:
             ),
             Check(
                 what=f"accuracy of the network within {SMALL}: gone",
-                formula=0.0, found=long.robust[at].value, allowed=0.1, by=by,
+                formula=0.0, found=long[at].value, allowed=0.1, by=by,
             ),
             Check(
                 what=f"accuracy of the network after few epochs within {SMALL}: still there",
-                formula=1.0, found=brief.robust[at].value, allowed=0.1, by=by,
+                formula=1.0, found=brief[at].value, allowed=0.1, by=by,
             ),
             Check(
                 what=f"accuracy of the network without wrong labels within {SMALL}: still there",
-                formula=1.0, found=networks[clean_name].robust[at].value, allowed=0.1, by=by,
+                formula=1.0, found=robust[clean_name][at].value, allowed=0.1, by=by,
             ),
         ],
-        charts=[_chart(linear, networks)],
+        charts=[_chart({"sign of the mean": linear, **robust})],
     )  # fmt: skip
 
 
@@ -93,14 +89,16 @@ class SignOfTheMean(nn.Module):
         return torch.stack([-light, light], dim=1)
 
 
-def _trained(data: LabeledImages, epochs: int, test: LabeledImages, seed: int) -> Trained:
+def _trained(data: LabeledImages, epochs: int, seed: int) -> nn.Module:
     config = TrainConfig(epochs=epochs, lr=0.02, weight_decay=0.0, batch_size=64)
-    model = train(build(ARCH, classes=2, image_size=SIZE, seed=seed), data, config, seed=seed)
-    turned, kept = data.labels != data.columns["true_label"], None
-    if bool(turned.any()):
-        said = predictions(model, data.images[turned])
-        kept = Proportion(int((said == data.labels[turned]).sum()), int(turned.sum()))
-    return Trained(_robust_accuracies(model, test, seed), kept)
+    return train(build(ARCH, classes=2, image_size=SIZE, seed=seed), data, config, seed=seed)
+
+
+def _learned_by_heart(model: nn.Module, data: LabeledImages) -> Proportion:
+    """How many of the wrong labels the model gives their images."""
+    turned = data.labels != data.columns["true_label"]
+    kept = predictions(model, data.images[turned]) == data.labels[turned]
+    return Proportion(int(kept.sum()), len(kept))
 
 
 def _robust_accuracies(model: nn.Module, test: LabeledImages, seed: int) -> list[Proportion]:
@@ -118,19 +116,18 @@ def _robust_accuracies(model: nn.Module, test: LabeledImages, seed: int) -> list
     return found
 
 
-def _chart(linear: list[Proportion], networks: dict[str, Trained]) -> Chart:
-    shown: list[tuple[str, list[Proportion], Style]] = [("sign of the mean", linear, "dashed")]
-    shown += [(name, one.robust, "line") for name, one in networks.items()]
+def _chart(found: dict[str, list[Proportion]]) -> Chart:
+    """The first line dashed: it is exact."""
     series = [
         Series(
             label=name,
             x=BUDGETS,
-            y=[one.value for one in found],
-            low=[one.interval[0] for one in found],
-            high=[one.interval[1] for one in found],
-            style=style,
+            y=[one.value for one in shares],
+            low=[one.interval[0] for one in shares],
+            high=[one.interval[1] for one in shares],
+            style="line" if number else "dashed",
         )
-        for name, found, style in shown
+        for number, (name, shares) in enumerate(found.items())
     ]
     return Chart(
         title="What each withstands",
@@ -138,14 +135,6 @@ def _chart(linear: list[Proportion], networks: dict[str, Trained]) -> Chart:
         "20 steps, bands are 95 % intervals.",
         panels=[Panel(title="Under attack", x="eps, of the contrast", y="accuracy", log="x", series=series)],
     )
-
-
-def _percent(share: Proportion | None) -> str:
-    """In percent, with its interval."""
-    if share is None:
-        return "none"
-    low, high = share.interval
-    return f"{100 * share.value:.0f} % [{100 * low:.0f}, {100 * high:.0f}]"
 
 
 __all__ = ["SignOfTheMean", "squares_lesson"]

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from notbugs.audits import Proportion
 from notbugs.data import LabeledImages, load
 from notbugs.features import USEFUL, Usefulness, linear_usefulness, usefulness
-from notbugs.lessons.lesson import Chart, Check, Lesson, Panel, Series
+from notbugs.lessons.lesson import Chart, Check, Lesson, Panel, Series, in_percent
 from notbugs.progress import Progress, silent
 from notbugs.seeds import generator
 from notbugs.threats import L2
@@ -47,9 +47,9 @@ def useful_features_lesson(seed: int, progress: Progress = silent) -> Lesson:
             f"Does a handwritten digit have a hole (0, 6, 8, 9)? Of {len(kinds)} singular vectors "
             f"{kinds.count('robust')} are robustly useful within {THREAT}, {kinds.count('non-robust')} useful and "
             f"not robust, {kinds.count('useless')} useless (rho below {USEFUL}).",
-            f"Those that are useful and not robust, added up, are right on {_percent(told['brittle'][0])} of new "
-            f"images and on {_percent(told['brittle'][1])} within {THREAT}; the robust ones on "
-            f"{_percent(told['sturdy'][0])} and {_percent(told['sturdy'][1])} (n = {len(test)}, 95 % intervals).",
+            f"Those that are useful and not robust, added up, are right on {in_percent(told['brittle'][0])} of new "
+            f"images and on {in_percent(told['brittle'][1])} within {THREAT}; the robust ones on "
+            f"{in_percent(told['sturdy'][0])} and {in_percent(told['sturdy'][1])} (n = {len(test)}, 95 % intervals).",
         ],
         checks=[
             Check(
@@ -104,11 +104,6 @@ def _towards_their_class(train: LabeledImages, test: LabeledImages) -> Tensor:
 def _accuracy(weights: Tensor, towards: Tensor, eps: float) -> Proportion:
     """Of the sign of <w, x> above the middle, under L2 changes of eps; exact."""
     return Proportion(int((towards @ weights > eps * weights.norm()).sum()), len(towards))
-
-
-def _percent(found: Proportion) -> str:
-    low, high = found.interval
-    return f"{100 * found.value:.0f} % [{100 * low:.0f}, {100 * high:.0f}]"
 
 
 def _chart(exact: Usefulness, brittle: Tensor, sturdy: Tensor, towards: Tensor) -> Chart:

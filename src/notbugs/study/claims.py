@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Literal, final
 
 from notbugs.audits import Proportion
-from notbugs.audits.proportion import Z
 from notbugs.errors import NotbugsError
+from notbugs.proportion import Z
 
 Finding = Literal["agrees", "disagrees", "undecided"]
 

@@ -18,7 +18,7 @@ PROJECTION = 64
 DATA, TEST = "data", "test"
 """The sets that every study has: the training and the test images of its source."""
 
-Images = Callable[[str], LabeledImages]
+SetByName = Callable[[str], LabeledImages]
 """A set of the study by name."""
 
 
@@ -73,7 +73,7 @@ class Derived(ABC):
     of: str
 
     @abstractmethod
-    def derived(self, images: Images, *, generator: torch.Generator) -> LabeledImages:
+    def derived(self, images: SetByName, *, generator: torch.Generator) -> LabeledImages:
         """The images. Raises NotbugsError where none are left."""
 
 
@@ -88,7 +88,7 @@ class First(Derived):
     def __post_init__(self) -> None:
         require_positive("count", self.count)
 
-    def derived(self, images: Images, *, generator: torch.Generator) -> LabeledImages:
+    def derived(self, images: SetByName, *, generator: torch.Generator) -> LabeledImages:
         whole = images(self.of)
         if self.count > len(whole):
             raise NotbugsError(f"the first {self.count} images were asked for, {whole} has fewer")
@@ -108,7 +108,7 @@ class Mixture(Derived):
         if not 0 <= self.share <= 1:
             raise NotbugsError(f"share must lie in [0, 1], got {self.share}")
 
-    def derived(self, images: Images, *, generator: torch.Generator) -> LabeledImages:
+    def derived(self, images: SetByName, *, generator: torch.Generator) -> LabeledImages:
         chosen, rest = images(self.of), images(self.beside)
         if len(chosen) != len(rest):
             raise NotbugsError(f"a mixture takes rows from sets of one length: {chosen} and {rest}")
@@ -129,7 +129,7 @@ class Mislabelled(Derived):
 
     of: str
 
-    def derived(self, images: Images, *, generator: torch.Generator) -> LabeledImages:
+    def derived(self, images: SetByName, *, generator: torch.Generator) -> LabeledImages:
         whole = images(self.of)
         wrong = whole.labels != whole.columns["original_label"]
         if not bool(wrong.any()):
@@ -144,12 +144,12 @@ class RightlyLabelled(Derived):
 
     of: str
 
-    def derived(self, images: Images, *, generator: torch.Generator) -> LabeledImages:
+    def derived(self, images: SetByName, *, generator: torch.Generator) -> LabeledImages:
         whole = images(self.of)
         return whole.relabeled(whole.columns["original_label"])
 
 
 __all__ = [
-    "Built", "DATA", "Derived", "First", "Images", "Mislabelled", "Mixture", "Model", "PROJECTION", "Probed",
-    "RightlyLabelled", "TEST", "Trained",
+    "Built", "DATA", "Derived", "First", "Mislabelled", "Mixture", "Model", "PROJECTION", "Probed",
+    "RightlyLabelled", "SetByName", "TEST", "Trained",
 ]  # fmt: skip

@@ -64,6 +64,7 @@ def run_study(
         for start, one in found.items()
         for key, counts in one.result["counts"].items()
     }
+    chance = _guessing(data, test)
     run.finish(
         {
             "command": "study",
@@ -79,8 +80,8 @@ def run_study(
             "stage_seconds": {name: stage.result["seconds"] for name, stage in runs.items()},
             "seconds": round(sum(stage.result["seconds"] for stage in runs.values()), 1),
             "device": str(data.images.device),
-            "chance": _guessing(data, test),
-            **said_of(study, {**measured, CHANCE: Exact(_guessing(data, test))}),
+            "chance": chance,
+            **said_of(study, {**measured, CHANCE: Exact(chance)}),
         }
     )
     return run

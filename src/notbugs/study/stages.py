@@ -92,7 +92,7 @@ class Stages:
             if name in models:
                 job = self._job(f"test {name}", "tests")
                 found[f"fooled_by_{of}"] = fooled_job(
-                    job, f"test_{name}_fooled_by_{of}", model, self.images(of), self.images(self._changed(of))
+                    job, f"test_{name}_fooled_by_{of}", model, self.images(of), self.images(study.sets[of].of)
                 )
         if is_audited and study.step_counts:
             found["steps"] = steps_job(
@@ -118,9 +118,6 @@ class Stages:
             suite=suite,
             preceding=study.is_poisoned(name),
         )
-
-    def _changed(self, of: str) -> str:
-        return self.study.sets[of].of
 
     def _trained(self, name: str) -> ImageClassifier:
         return trained_model(self.model(name), self.data.images.device)

@@ -30,7 +30,7 @@ def paradigms() -> Study:
     match = MatchEmbeddings(steps=40, step_size=0.25)
     how = replace(FAST, batch_size=256)
     wrongly = {"d_rand": replace(how, lr=0.05), "d_det": replace(how, weight_decay=5e-3)}
-    encoded = {"data": "data", "d_r": "d_r", "d_nr": "d_nr"}
+    encoded = ("data", "d_r", "d_nr")
     pushed = {
         "d_rand": PushToTarget(attack=PUSH, targets="random"),
         "d_det": PushToTarget(attack=PUSH, targets="next"),
@@ -46,8 +46,8 @@ def paradigms() -> Study:
             "robust": Trained(how=how.against(ADVERSARY)),
             **{name: Trained(how=how, on=name) for name in ("d_r", "d_nr")},
             **{name: Trained(how=wrongly[name], on=name) for name in pushed},
-            **{f"encoder_{name}": Trained(how=UNLABELLED, on=on) for name, on in encoded.items()},
-            **{f"read_{name}": Probed(of=f"encoder_{name}", on=on) for name, on in encoded.items()},
+            **{f"encoder_{name}": Trained(how=UNLABELLED, on=name) for name in encoded},
+            **{f"read_{name}": Probed(of=f"encoder_{name}", on=name) for name in encoded},
             **{f"read_{name}": Probed(of="encoder_data", on=name) for name in pushed},
         },
         sets={

@@ -6,7 +6,8 @@ from typing import final
 
 from notbugs.errors import NotbugsError
 
-Z = 1.959963984540054  # 97.5 % quantile of the normal distribution
+Z = 1.959963984540054
+"""The 97.5 % quantile of the normal distribution: 95 % lie within so many standard errors."""
 
 
 @final
