@@ -52,7 +52,7 @@ def test_every_model_is_measured_but_the_encoder(control: Run) -> None:
         assert f"standard.{name}" in metrics
     assert "other.fooled_by_det_test" in metrics
     assert "other.on_det_test" not in metrics
-    assert metrics["standard.steps_3"] <= metrics["standard.steps_1"] <= metrics["standard.clean"] + 0.2
+    assert metrics["standard.steps_3"] <= metrics["standard.steps_1"]
 
 
 def test_claims_are_judged(control: Run) -> None:

@@ -56,5 +56,6 @@ def test_more_steps_fell_what_few_do_not_reach():
     # To reach 1/3 all 48 values rise: L2 lengths 0.23 and 0.92.
     assert found["steps_50"].count == 0
     assert found["steps_1"].count >= found["steps_50"].count
+    assert step_counts(Shade(), data, threat=L2(1.0), counts=[50, 1], seed=0, precision="float32") == found
     near = step_counts(Shade(), data, threat=L2(0.5), counts=[50], seed=0, precision="float32")
     assert near["steps_50"].count == 1

@@ -7,6 +7,7 @@ import pytest
 
 from notbugs.audits import Proportion
 from notbugs.errors import NotbugsError
+from notbugs.proportion import wilson
 from notbugs.study import CHANCE, Correlated, More, correlation
 from notbugs.study.claims import Exact
 
@@ -57,6 +58,22 @@ def test_answers_of_one_model_exclude_each_other(first, second):
         low, high = claim.judged(measured).interval
         inside += low <= first - second <= high
     assert 0.93 < inside / 600 < 0.975
+
+
+@pytest.mark.parametrize(("few", "many"), [(0.58, 0.60), (0.60, 0.60), (0.1, 0.3)])
+def test_what_stands_after_more_steps_stood_before(few, many):
+    """The difference is then a share of the images: its interval is about Wilson's of that share."""
+    n = 2000
+    claim = More(says="", more="m.steps_20", less="m.steps_1000", source="")
+    measured = {
+        "m.steps_20": Proportion(round(many * n), n),
+        "m.steps_1000": Proportion(round(few * n), n),
+    }
+    low, high = claim.judged(measured).interval
+    assert (low, high) == pytest.approx(wilson(many - few, n), rel=0.02, abs=0.002)
+    others = More(says="", more="m.steps_20", less="other.steps_1000", source="")
+    apart = others.judged({**measured, "other.steps_1000": measured["m.steps_1000"]}).interval
+    assert apart[1] - apart[0] > 1.3 * (high - low)
 
 
 def test_a_margin_moves_what_agrees():

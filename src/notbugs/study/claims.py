@@ -74,9 +74,10 @@ class More(Claim):
     """`more` is larger than `less`, a metric or a number, and by more than `by`, which may be below 0; or, with
     `beyond`, by more than the first of two others is than the second.
 
-    The interval of the difference is Newcombe's (1998, method 10; 8 where both are answers of one model, of which an
-    image gets one). Of two models on the same images it is mostly too wide. Another training moves a student by a
-    point or two beyond it.
+    The interval of the difference is Newcombe's (1998, method 10; that of paired counts where what counts for one
+    says something of the other: two answers of one model, of which an image gets one, or its standing after few
+    steps and after more). Of two models on the same images it is mostly too wide. Another training moves a student
+    by a point or two beyond it.
 
     >>> claim = More(says="better than guessing", more="a.clean", less=0.5, source="here")
     >>> verdict = claim.judged({"a.clean": Proportion(670, 1000)})
@@ -215,7 +216,7 @@ class Plot:
 def _difference(more: str | float, less: str | float, measured: Numbers) -> tuple[float, float, float]:
     """Of two numbers, with the ends of Newcombe's interval."""
     (first, *ends), (second, *others) = _known(more, measured), _known(less, measured)
-    together = -_odds(first) * _odds(second) if _exclude_each_other(more, less) else 0.0
+    together = _together(more, less, measured)
 
     def reach(one: float, other: float) -> float:
         return math.sqrt(one * one + other * other - 2 * together * one * other)
@@ -229,16 +230,23 @@ ANSWERS = ("clean", "relabelled", "preceding")
 """Measures that count one answer of an image each: what counts for one does not count for another."""
 
 
-def _exclude_each_other(first: str | float, second: str | float) -> bool:
+def _together(first: str | float, second: str | float, measured: Numbers) -> float:
+    """The correlation of two counts over the images, where it follows from what they are; 0 where it does not."""
     if not (isinstance(first, str) and isinstance(second, str)):
-        return False
-    (model, _, answer), (other, _, another) = first.partition("."), second.partition(".")
-    return model == other and answer != another and {answer, another} <= set(ANSWERS)
-
-
-def _odds(share: float) -> float:
-    """sqrt(p / (1 - p)); the correlation of two answers that exclude each other is minus the product of theirs."""
-    return math.sqrt(share / (1 - share)) if 0 < share < 1 else 0.0
+        return 0.0
+    (model, _, one), (other_model, _, other) = first.partition("."), second.partition(".")
+    if model != other_model or one == other:
+        return 0.0
+    few, many = sorted((measured[first], measured[second]), key=lambda found: found.value)
+    spread = math.sqrt(few.value * (1 - few.value) * many.value * (1 - many.value))
+    if not spread:
+        return 0.0
+    if {one, other} <= set(ANSWERS):
+        return -few.value * many.value / spread
+    if one.startswith("steps_") and other.startswith("steps_") and isinstance(few, Proportion):
+        # What stands after more steps stood before. Newcombe takes half a count off a positive correlation.
+        return max(few.value * (1 - many.value) - 0.5 / few.n, 0.0) / spread
+    return 0.0
 
 
 def _said(more: str | float, less: str | float, measured: Numbers) -> str:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from notbugs.data.augment import Augmentation
 from notbugs.features import MatchEmbeddings, PushToTarget
-from notbugs.recipes.controls.setting import ADVERSARY, ILYAS, PUSH, SMALL, THREAT
+from notbugs.recipes.controls.setting import ADVERSARY, ILYAS, LARGER, PUSH, PUSHED, SMALL, TEN, THREAT
 from notbugs.recipes.hyperparameters import FAST
 from notbugs.study import CHANCE, Built, More, Probed, Study, Trained
 from notbugs.training import Contrast
@@ -28,8 +28,6 @@ def paradigms() -> Study:
     find. D_rand and D_det are images as they were but for a push; the encoder of the data reads them.
     """
     match = MatchEmbeddings(steps=40, step_size=0.25)
-    how = replace(FAST, batch_size=256)
-    wrongly = {"d_rand": replace(how, lr=0.05), "d_det": replace(how, weight_decay=5e-3)}
     encoded = ("data", "d_r", "d_nr")
     pushed = {
         "d_rand": PushToTarget(attack=PUSH, targets="random"),
@@ -38,14 +36,14 @@ def paradigms() -> Study:
     return Study(
         name="paradigms",
         question="Are non-robust features features for a network that learns without labels too?",
-        source="cifar10",
+        source=TEN,
         arch=SMALL,
         threat=THREAT,
         models={
-            "standard": Trained(how=how),
-            "robust": Trained(how=how.against(ADVERSARY)),
-            **{name: Trained(how=how, on=name) for name in ("d_r", "d_nr")},
-            **{name: Trained(how=wrongly[name], on=name) for name in pushed},
+            "standard": Trained(how=LARGER),
+            "robust": Trained(how=LARGER.against(ADVERSARY)),
+            **{name: Trained(how=LARGER, on=name) for name in ("d_r", "d_nr")},
+            **{name: Trained(how=how, on=name) for name, how in PUSHED.items()},
             **{f"encoder_{name}": Trained(how=UNLABELLED, on=name) for name in encoded},
             **{f"read_{name}": Probed(of=f"encoder_{name}", on=name) for name in encoded},
             **{f"read_{name}": Probed(of="encoder_data", on=name) for name in pushed},

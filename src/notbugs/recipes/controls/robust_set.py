@@ -113,8 +113,8 @@ def robust_set() -> Study:
         plots=(
             Plot(
                 title="Under longer attacks",
-                caption=f"PGD within {THREAT.scaled(0.5)}, each number of steps from the beginning; bands are 95 % "
-                "intervals. What falls later falls to attacks that adapt: the audits of the table.",
+                caption=f"PGD within {THREAT.scaled(0.5)}, up to so many steps; bands are 95 % intervals. "
+                "What falls later falls to attacks that adapt: the audits of the table.",
                 x="steps",
                 y="accuracy, %",
                 lines={

@@ -1,7 +1,8 @@
 """What the controls have in common: images, network, budget, how models are trained and images pushed.
 
 Dogs and cats of CIFAR-10, and networks that two cores can train. Of two classes y + 1 is the other one: what is
-right on shifted labels is wrong on the true ones, and guessing gives 50 %.
+right on shifted labels is wrong on the true ones, and guessing gives 50 %. What two classes cannot show takes all
+ten, and the smaller network.
 """
 
 from dataclasses import replace
@@ -21,6 +22,12 @@ DECAYED = replace(FAST, weight_decay=5e-3)
 
 SLOW = replace(FAST, lr=0.05)
 """For random labels, of which nothing is learned at the usual rate."""
+
+TEN = "cifar10"
+LARGER = replace(FAST, batch_size=256)
+"""For all ten classes: five times the images."""
+PUSHED = {"d_rand": replace(LARGER, lr=0.05), "d_det": replace(LARGER, weight_decay=5e-3)}
+"""How the students of D_rand and D_det are trained there: SLOW, and DECAYED."""
 
 # Against the whole budget so small a network learns little, and is less robust even at half of it.
 ADVERSARY = training_attack(THREAT.scaled(0.5), steps=2, step_size=0.175)
