@@ -277,10 +277,10 @@ def test_it_is_said_why_trained_models_fall_short_of_a_closed_form_under_attack(
 
 def test_a_push_is_imperceptible_only_inside_the_budget_of_the_study(copied: Run) -> None:
     """Dog against cat builds D_det in L2 2.0, and tests in 0.5."""
-    html = write_report(copied).read_text()
-    assert "images changed imperceptibly, within L2 ε = 0.5, every label wrong" in html
-    assert "Each image pushed, imperceptibly, within L2 ε = 0.5, towards the next class" in html
-    assert read(html).text.count("moved within L2 ε = 0.5 towards what") == 2
+    text = read(write_report(copied).read_text()).text
+    assert "images changed imperceptibly, within L2 ε = 0.5, every label wrong" in text
+    assert "Each image pushed, imperceptibly, within L2 ε = 0.5, towards the next class" in text
+    assert text.count("moved within L2 ε = 0.5 towards what") == 2
     changed = copied.result
     stage = Run(copied.path / changed["stages"]["data_d_det"])
     config = stage.config

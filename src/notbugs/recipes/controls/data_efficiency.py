@@ -55,7 +55,7 @@ def data_efficiency() -> Study:
         plots=(
             Plot(
                 title="Against the number of training images",
-                caption=f"Clean, and under attack within {THREAT.scaled(0.5)}; bands are 95 % intervals.",
+                caption=f"Clean, and under attack within L2 {THREAT.eps / 2:g}; bands are 95 % intervals.",
                 x="training images",
                 y="accuracy, %",
                 lines={

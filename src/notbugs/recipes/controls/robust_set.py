@@ -113,7 +113,7 @@ def robust_set() -> Study:
         plots=(
             Plot(
                 title="Under longer attacks",
-                caption=f"PGD within {THREAT.scaled(0.5)}, up to so many steps; bands are 95 % intervals. "
+                caption=f"PGD within L2 {THREAT.eps / 2:g}, up to so many steps; bands are 95 % intervals. "
                 "What falls later falls to attacks that adapt: the audits of the table.",
                 x="steps",
                 y="accuracy, %",
