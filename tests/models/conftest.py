@@ -11,11 +11,11 @@ from notbugs.models import ImageClassifier, build
 
 SMALL_ARCHITECTURES = (
     "convnet",
-    "resnet9",
-    "resnet18",
-    "resnet50",
+    "resnet9-16",
+    "resnet18-16",
+    "resnet50-16",
     "wrn-10-2",
-    "vgg16",
+    "vgg16-16",
     "densenet",
     "inception",
 )
