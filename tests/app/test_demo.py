@@ -178,6 +178,11 @@ def test_what_visitors_leave_goes_when_it_is_old(tmp_path):
         os.utime(path, (0, 0))
     forget_older(tmp_path, 900, keep=frozenset({kept}))
     assert [path.exists() for path in (old, kept, new)] == [False, True, True]
+    (tmp_path / "left").mkdir()
+    os.utime(tmp_path / "left", (0, 0))
+    os.utime(tmp_path / "inside", (0, 0))
+    forget_older(tmp_path, 900, keep=frozenset({kept}))
+    assert [path.name for path in tmp_path.iterdir()] == ["inside"], "empty directories go, others stay"
 
 
 def test_what_two_visitors_see_lies_in_two_files(image, studio, tmp_path, monkeypatch):

@@ -216,7 +216,7 @@ def test_the_headline_follows_the_numbers(study_run: Run) -> None:
             "d_det.clean": (det - 0.02, det + 0.02),
             "d_rand.clean": (rand - 0.02, rand + 0.02),
         }
-        return headline(study_rows(changed), 10)
+        return headline(study_rows(changed), 0.1)
 
     assert "labels are all wrong still gets 44.0 %" in said(0.44, 0.63)
     assert "drawn at random still gets 94.0 %" in said(0.10, 0.94)

@@ -37,6 +37,11 @@ def test_noise_knows_nothing_of_labels():
 def test_draws_follow_the_seed_and_shares_are_checked():
     assert torch.equal(squares(count=9, seed=3).images, squares(count=9, seed=3).images)
     assert not torch.equal(squares(count=9, seed=3).images, squares(count=9, seed=4).images)
+    assert squares(count=9).origin.recipe != squares(count=9, image_size=8).origin.recipe
+    with pytest.raises(NotbugsError, match="count must be positive, got 0"):
+        squares(count=0)
+    with pytest.raises(NotbugsError, match="unknown split 'valid'"):
+        squares("valid")
     with pytest.raises(NotbugsError, match=r"wrong must lie in \[0, 0.5\), got 0.5"):
         squares(wrong=0.5)
     with pytest.raises(NotbugsError, match="squares takes nothing after a colon"):

@@ -1,5 +1,7 @@
 """D_rand and D_det."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -55,3 +57,20 @@ def test_fooled_is_the_models_own_verdict(model: ImageClassifier, data: LabeledI
 def test_an_untargeted_attack_is_refused() -> None:
     with pytest.raises(NotbugsError, match="targeted=True"):
         PushToTarget(attack=PGD(threat=L2(0.5), steps=1, step_size=0.1), targets="next")
+
+
+def test_an_image_whose_own_label_was_drawn_needs_no_fooling(data: LabeledImages) -> None:
+    part = data.first(4)
+    pushed = PushToTarget(attack=targeted_attack(HALF, steps=1, step_size=0.1), targets="random")
+    made = replace(
+        part,
+        columns={
+            "original_label": torch.tensor([0, 1, 2, 3]),
+            "target": torch.tensor([0, 1, 5, 6]),
+            "fooled": torch.tensor([True, True, True, False]),
+            "distance": torch.zeros(4),
+        },
+    )
+    assert pushed.measured(made)["fooling_rate"] == 0.5
+    own = replace(made, columns={**made.columns, "target": made.columns["original_label"]})
+    assert pushed.measured(own)["fooling_rate"] == 0.75

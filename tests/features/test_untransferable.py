@@ -62,6 +62,8 @@ def test_a_whole_set_from_the_library(
     made = build_dataset(replace(ALONE, steps=2), model, part, others=[other], seed=0)
     assert torch.equal(made.labels, (part.labels + 1) % 10)
     assert other.training is False
+    alone = build_dataset(replace(ALONE, steps=2), model, part, others=[model], seed=0)
+    assert made.origin.recipe["others"] != alone.origin.recipe["others"]
 
 
 def test_it_wants_others(model: ImageClassifier, data: LabeledImages) -> None:

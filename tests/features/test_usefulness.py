@@ -14,6 +14,7 @@ from notbugs.recipes.studies import planted as planted_study
 from notbugs.seeds import generator
 
 TRUTH = PlantedTruth()
+PER_FEATURE = ("classes", "signs", "rho", "gamma", "rho_errors", "gamma_errors")
 
 
 class Linear(nn.Module):
@@ -108,6 +109,16 @@ def test_shares_know_how_sure_the_numbers_are(held_out):
     few = linear_usefulness(known, planted("test", count=60), threat=L2(0.25)).shares()
     for share, (low, high) in (*shares.values(), *few.values()):
         assert 0 <= low <= share <= high <= 1
+
+
+def test_shares_know_how_many_of_the_features_were_asked(held_out):
+    known, _ = features()
+    every = linear_usefulness(known, held_out, threat=L2(0.25))
+    some = replace(every, **{key: getattr(every, key)[[0, 1, 2, 10]] for key in PER_FEATURE})
+    share, (low, high) = some.shares()["robust"]
+    assert share == 0.75
+    assert low < every.shares()["robust"][0] < high
+    assert all(low == high for _, (low, high) in every.shares().values()), "sure of each, and all were asked"
 
 
 def test_errors_cover_what_other_images_give():

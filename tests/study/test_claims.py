@@ -76,6 +76,19 @@ def test_what_stands_after_more_steps_stood_before(few, many):
     assert apart[1] - apart[0] > 1.3 * (high - low)
 
 
+def test_answers_on_a_built_set_exclude_each_other_too():
+    counts = {"clean": Proportion(55, 100), "relabelled": Proportion(45, 100)}
+    shift = {"on_d_det": counts["clean"], "on_d_det_relabelled": counts["relabelled"]}
+    measured = {f"m.{name}": found for name, found in (counts | shift).items()}
+    there = More(says="", more="m.on_d_det", less="m.on_d_det_relabelled", source="").judged(measured)
+    assert (
+        there.interval
+        == More(says="", more="m.clean", less="m.relabelled", source="").judged(measured).interval
+    )
+    apart = More(says="", more="m.clean", less="m.on_d_det_relabelled", source="").judged(measured)
+    assert apart.interval[1] < there.interval[1]
+
+
 def test_a_margin_moves_what_agrees():
     assert judged((490, 1000), (500, 1000), by=-0.1).finding == "agrees"
     assert judged((520, 1000), (500, 1000), by=0.1).finding == "disagrees"
@@ -104,17 +117,27 @@ def test_correlation_and_its_interval():
     assert correlation([0, 1, 2, 3], [5, 5, 5, 5]) == (0.0, (-1.0, 1.0))
     found, (low, high) = correlation([1, 2, 3, 4, 5, 6], [6, 5, 4, 3, 2, 1])
     assert (found, low, high) == (-1.0, -1.0, -1.0)
-    pairs = [(f"{n}.x", f"{n}.y") for n in range(5)]
-    measured = {name: Proportion(20 + n, 100) for n, pair in enumerate(pairs) for name in pair}
-    assert Correlated(says="together", pairs=pairs, source="here").judged(measured).finding == "agrees"
+    families = {str(n): [(f"{n}.x", f"{n}.y")] for n in range(5)}
+    measured = {f"{n}.{end}": Proportion(20 + n, 100) for n in range(5) for end in "xy"}
+    assert Correlated(says="together", families=families, source="here").judged(measured).finding == "agrees"
     falling = measured | {f"{n}.y": Proportion(90 - n, 100) for n in range(5)}
-    assert Correlated(says="together", pairs=pairs, source="here").judged(falling).finding == "disagrees"
+    assert (
+        Correlated(says="together", families=families, source="here").judged(falling).finding == "disagrees"
+    )
     one_apart = {f"{n}.x": Proportion(50, 100) for n in range(4)} | {
         f"{n}.y": Proportion(40 + n, 100) for n in range(4)
     }
     one_apart |= {"0.x": Proportion(51, 100), "4.x": Proportion(1, 100), "4.y": Proportion(1, 100)}
-    found = Correlated(says="", pairs=pairs, source="").judged(one_apart).found
+    found = Correlated(says="", families=families, source="").judged(one_apart).found
     assert "correlation 1.00 [0.9" in found
     assert "-0.77 to 1.00 with one left out" in found
-    with pytest.raises(NotbugsError, match="5 pairs or more, got 3"):
-        Correlated(says="together", pairs=pairs[:3], source="here")
+    with pytest.raises(NotbugsError, match="5 families or more, got 1"):
+        Correlated(says="together", families={"0": families["0"]}, source="here")
+
+
+def test_a_family_counts_once_however_many_of_it_there_are():
+    families = {str(n): [(f"{n}.x", f"{n}.y")] for n in range(5)}
+    measured = {f"{n}.{end}": Proportion(n if end == "x" else n * n, 100) for n in range(5) for end in "xy"}
+    once = Correlated(says="", families=families, source="").judged(measured)
+    thrice = Correlated(says="", families=families | {"4": families["4"] * 3}, source="").judged(measured)
+    assert (once.value, once.interval) == (thrice.value, thrice.interval)

@@ -23,7 +23,7 @@ from notbugs.study import (
     open_study,
 )
 from notbugs.threats import L2
-from notbugs.training import TrainConfig
+from notbugs.training import Contrast, TrainConfig
 
 HOW = TrainConfig(epochs=1, lr=0.1)
 DIGITS = load("digits").first(60)
@@ -94,6 +94,7 @@ def study(**keywords):
 
 
 MATCH = MatchEmbeddings(steps=1, step_size=0.1)
+ENCODER = Trained(how=replace(HOW, contrast=Contrast()))
 
 
 @pytest.mark.parametrize(
@@ -122,7 +123,19 @@ MATCH = MatchEmbeddings(steps=1, step_size=0.1)
         ),
         ({"fooled_by": {"test": ("standard",)}}, "fooled_by takes a built set, which test is not"),
         ({"sets": {"m": Mislabelled(of="data")}}, "m takes a built set, which data is not"),
-        ({"models": {"a.b": Trained(how=HOW)}}, "a model's name is part of paths and metrics: not 'a.b'"),
+        ({"models": {"a.b": Trained(how=HOW)}}, "a name is part of paths and metrics: not 'a.b'"),
+        ({"sets": {"a/b": First(count=1)}}, "a name is part of paths and metrics: not 'a/b'"),
+        (
+            {"sets": {"data": First(count=1)}},
+            "data is what the source's own images are called: not another set",
+        ),
+        ({"audited": ("standard",), "step_counts": (5, 0)}, "step_counts must be positive, got 0"),
+        (
+            {"models": {"e": ENCODER}, "audited": ("e",)},
+            "e is an encoder: it answers nothing that could be asked",
+        ),
+        ({"models": {"e": ENCODER}, "seen": {"test": ("e",)}}, "e is an encoder"),
+        ({"models": {"e": ENCODER}, "sets": {"d": Built(builder=MATCH, by="e")}}, "e is an encoder"),
         ({"models": {"test_a": Trained(how=HOW)}}, "not 'test_a'"),
         ({"suite": "slow"}, "unknown suite"),
         (
@@ -197,6 +210,13 @@ def test_networks_of_the_transfer_study_are_of_five_families():
     archs = [one.arch for name, one in control.models.items() if name.startswith("learner_")]
     assert len(archs) == len(set(archs)) == 8
     assert len({arch.partition("-")[0].rstrip("0123456789") for arch in archs}) == 5
+
+
+def test_what_only_planted_images_tell_is_asked_of_no_others(tmp_path):
+    claim = More(says="x", more="standard.follows_robust", less=0.5, source="")
+    with pytest.raises(NotbugsError, match=r"standard\.follows_robust is measured on planted images only"):
+        open_study(study(claims=(claim,)), DIGITS, DIGITS, root=tmp_path, seed=0)
+    assert not list(tmp_path.iterdir())
 
 
 def test_more_images_than_there_are_is_said_before_anything_is_trained(tmp_path):

@@ -43,8 +43,9 @@ def feature_section(page: Page) -> Section:
         "" if config["features"] == config["of"] else f" {config['features']} of {config['of']} were asked."
     )
     grid = Grid(
-        caption="How many of the features are of each kind, in percent; in small what these were if every rho and "
-        f"gamma lay 1.96 standard errors lower, or higher.{asked}",
+        caption="How many of the features are of each kind, in percent; in small 95 % intervals: what these were "
+        "if every rho and gamma lay 1.96 standard errors lower, or higher, and, where not all were asked, what "
+        f"others might have been.{asked}",
         head=("Model", *(kind.capitalize() for kind in KINDS)),
         rows=[
             (

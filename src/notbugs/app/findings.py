@@ -22,9 +22,8 @@ def claimed(verdicts: Sequence[Mapping[str, Any]]) -> tuple[str, list[str]]:
     ]
 
 
-def headline(rows: Sequence[Row], classes: int) -> str:
-    """The finding that the study was made for."""
-    chance = 1 / max(1, classes)
+def headline(rows: Sequence[Row], chance: float) -> str:
+    """The finding that the study was made for; `chance` is what guessing gets right."""
     best = _telling(rows, chance)
     if best:
         cell = next(row.cells["clean"] for row in rows if row.key == best)
@@ -42,10 +41,10 @@ def headline(rows: Sequence[Row], classes: int) -> str:
     return f"{best_row.name}: {percent(best_row.cells['clean'].value)} % of the test set right."
 
 
-def findings(rows: Sequence[Row], measures: Sequence[Measure], classes: int) -> list[str]:
+def findings(rows: Sequence[Row], measures: Sequence[Measure], chance: float) -> list[str]:
     """Further sentences, one an observation."""
     cells = {row.key: row.cells for row in rows}
-    told = _telling(rows, 1 / max(1, classes))
+    told = _telling(rows, chance)
     attacked = [measure for measure in measures if measure.attacked]
     half = attacked[0] if attacked else None
     said = []
@@ -70,7 +69,7 @@ def findings(rows: Sequence[Row], measures: Sequence[Measure], classes: int) -> 
             cell = cells[key]["clean"]
             said.append(
                 f"Labels {labels}: the student of {'D_rand' if key == 'd_rand' else 'D_det'} is right on "
-                f"{_of(cell)} of the real test set; guessing gives {percent(1 / max(1, classes))} %."
+                f"{_of(cell)} of the real test set; guessing gives {percent(chance)} %."
             )
     for row in rows:
         said += _followed(row.name, row.cells) if row.key in ("robust", "d_rand") else []

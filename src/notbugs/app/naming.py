@@ -38,9 +38,9 @@ def stage_title(result: Mapping[str, Any], stage: str) -> str:
     """What a stage is about: a set, or the model that is trained or tested in it."""
     if stage.startswith("data_"):
         return set_title(result, stage.removeprefix("data_"))
-    tested = stage.removeprefix("test_")
-    keys = [key for key, _ in result.get("models", ()) if tested == key or tested.startswith(f"{key}_")]
-    return model_title(result, max(keys, key=len)) if keys else MODELS.get(tested, stage)
+    tested = stage.removeprefix("test_").partition(".")[0]
+    is_model = tested in dict(result.get("models", ()))
+    return model_title(result, tested) if is_model else MODELS.get(tested, stage)
 
 
 def trained_on(result: Mapping[str, Any], key: str) -> str:

@@ -33,7 +33,7 @@ def studied(run: Run, result: dict[str, Any], originals: LabeledImages | None) -
     title, sentences = (
         claimed(result["verdicts"])
         if result["verdicts"]
-        else (headline(rows, classes), findings(rows, measures, classes))
+        else (headline(rows, result["chance"]), findings(rows, measures, result["chance"]))
     )
     return {
         "template": "report.html",
@@ -155,7 +155,7 @@ def _stage_seconds(result: Mapping[str, Any]) -> list[tuple[str, float]]:
     seconds, models = result["stage_seconds"], result["config"]["study"]["models"]
     order = []
     for key, _ in result["models"]:
-        tests = [stage for stage in seconds if stage == f"test_{key}" or stage.startswith(f"test_{key}_")]
+        tests = [stage for stage in seconds if stage == f"test_{key}" or stage.startswith(f"test_{key}.")]
         order += [
             (f"data_{models[key]['on']}", "built"), (key, "trained"), *((stage, "tested") for stage in tests),
         ]  # fmt: skip

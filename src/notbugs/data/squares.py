@@ -9,7 +9,8 @@ no useful feature is non-robust. The sign of <x - 1/2, 1> is right on all true l
 import torch
 
 from notbugs.data.labeled import LabeledImages, Origin
-from notbugs.errors import NotbugsError
+from notbugs.data.splits import require_split
+from notbugs.errors import NotbugsError, require_positive
 from notbugs.seeds import generator
 
 CONTRAST, NOISE, WRONG = 0.45, 0.1, 0.1
@@ -32,9 +33,12 @@ def squares(
     >>> 0.85 < float((data.labels == data.columns["true_label"]).float().mean()) < 0.95
     True
     """
+    require_split(split)
     if not 0 <= wrong < 0.5:
         raise NotbugsError(f"wrong must lie in [0, 0.5), got {wrong}")
-    count = count or (10_000 if split == "train" else 2_000)
+    if count is None:
+        count = 10_000 if split == "train" else 2_000
+    require_positive("count", count)
     draw = generator(seed, "squares", split)
     truth = torch.randint(2, (count,), generator=draw)
     noise = torch.rand(count, 3, image_size, image_size, generator=draw) * 2 - 1
@@ -47,7 +51,7 @@ def squares(
         origin=Origin(
             name="squares",
             licence="CC0-1.0",
-            recipe={"split": split, "seed": seed, "count": count, "wrong": wrong},
+            recipe={"split": split, "seed": seed, "count": count, "wrong": wrong, "size": image_size},
         ),
         columns={"true_label": truth},
     )

@@ -114,13 +114,19 @@ def build_shard(
     return concatenate(built, origin=built[0].origin)
 
 
-def built_origin(builder: Builder, model: nn.Module, data: LabeledImages, *, seed: int) -> Origin:
+def built_origin(
+    builder: Builder, model: nn.Module, data: LabeledImages, *, seed: int, others: Sequence[nn.Module] = ()
+) -> Origin:
     """What `origin.json` says of a data set made by `builder`."""
     return Origin(
         name=f"{builder.kind} of {data.origin.name}",
         licence=data.origin.licence,
         citation=data.origin.citation,
-        recipe={**builder.described(), "seed": seed},
+        recipe={
+            **builder.described(),
+            "seed": seed,
+            **({"others": [model_digest(one) for one in others]} if others else {}),
+        },
         parent=data.digest,
         model=model_digest(model),
     )
@@ -144,4 +150,4 @@ def build_dataset(
     for index in range(count):
         shards.append(build_shard(builder, source, index, seed=seed, shard_size=shard_size))
         progress(index + 1, count, f"{builder.kind}, {len(shards[-1])} images a shard")
-    return concatenate(shards, origin=built_origin(builder, model, data, seed=seed))
+    return concatenate(shards, origin=built_origin(builder, model, data, seed=seed, others=others))

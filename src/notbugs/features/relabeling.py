@@ -71,9 +71,10 @@ def pushed(
 
 
 def measured_push(built: LabeledImages) -> dict[str, float]:
-    """How many of the images the model sees as their targets, and how far they were moved."""
+    """How many of the images whose target is another class the model sees as that, and how far all were moved."""
+    fooled, turned = built.columns["fooled"], built.columns["target"] != built.columns["original_label"]
     return {
-        "fooling_rate": float(built.columns["fooled"].cpu().double().mean()),
+        "fooling_rate": float((fooled[turned] if bool(turned.any()) else fooled).cpu().double().mean()),
         "mean_distance": float(built.columns["distance"].cpu().double().mean()),
         "max_distance": float(built.columns["distance"].max()),
     }

@@ -31,7 +31,7 @@ from notbugs.errors import NotbugsError, require_positive
 from notbugs.models import frozen
 from notbugs.models.folding import fast_view, threads_for
 from notbugs.progress import Progress, silent
-from notbugs.proportion import Z
+from notbugs.proportion import Z, wilson
 from notbugs.tensors import Classifier, Images, PerExample
 from notbugs.theory import dual_norm
 from notbugs.threads import over_parts
@@ -51,7 +51,7 @@ class Usefulness:
 
     `signs`: +1 where the feature is higher on that class. `rho_errors`, `gamma_errors`: standard errors over images.
     `n`: images that rho was measured on; `attacked`: those that each feature was attacked on (0: exact);
-    `candidates`: the classes that each was the best of.
+    `candidates`: the classes that each was the best of; `of`: the features that there are, also those not asked.
     """
 
     threat: Threat
@@ -64,6 +64,7 @@ class Usefulness:
     n: int
     attacked: int
     candidates: int
+    of: int
 
     def kinds(self, useful: float = USEFUL, *, shift: float = 0.0, shift_gamma: float = 0.0) -> list[Kind]:
         """Robust: useful, and gamma above 0. Non-robust: useful, and not so. Useless: rho below `useful`, or no
@@ -82,14 +83,20 @@ class Usefulness:
         ]
 
     def shares(self) -> dict[Kind, tuple[float, tuple[float, float]]]:
-        """How many of the features are of each kind, with an interval that knows the images: what the shares were if
-        all of rho, and all of gamma, lay 1.96 standard errors lower or higher.
+        """How many of all features are of each kind, with a 95 % interval over images and over features.
+
+        Images: what the shares were if all of rho, and all of gamma, lay 1.96 standard errors lower or higher, which
+        is wider than need be. Features: Wilson's, where not all were asked.
         """
+        unasked = math.sqrt(1 - len(self.rho) / self.of)
         corners = [self.kinds(shift=rho, shift_gamma=gamma) for rho in (-Z, Z) for gamma in (-Z, Z)]
         found: dict[Kind, tuple[float, tuple[float, float]]] = {}
         for kind in get_args(Kind):
             values = [kinds.count(kind) / len(kinds) for kinds in (self.kinds(), *corners)]
-            found[kind] = (values[0], (min(values), max(values)))
+            low, high = wilson(values[0], len(self.rho))
+            below = math.hypot(values[0] - min(values), unasked * (values[0] - low))
+            above = math.hypot(max(values) - values[0], unasked * (high - values[0]))
+            found[kind] = (values[0], (max(0.0, values[0] - below), min(1.0, values[0] + above)))
         return found
 
 
@@ -155,7 +162,7 @@ def usefulness(
     own, rest = fallen[:, :half], fallen[:, half:]
     drop = (own.mean(1) + rest.mean(1)) / 2
     error = ((own.var(1) + rest.var(1)) / (4 * half)).sqrt()
-    return told.robust(threat, drop, error, n=len(data), attacked=2 * half)
+    return told.robust(threat, drop, error, n=len(data), attacked=2 * half, of=values.shape[1])
 
 
 def linear_usefulness(
@@ -171,7 +178,7 @@ def linear_usefulness(
     """
     told = _told(data.images.flatten(1).cpu().double() @ directions.flatten(1).cpu().double().T, data)
     drop = threat.eps * dual_norm(directions.cpu().double(), threat) / told.deviation
-    return told.robust(threat, drop, torch.zeros_like(drop), n=len(data), attacked=0)
+    return told.robust(threat, drop, torch.zeros_like(drop), n=len(data), attacked=0, of=len(directions))
 
 
 @final
@@ -186,7 +193,9 @@ class _Told:
     deviation: PerUnit
     candidates: int
 
-    def robust(self, threat: Threat, drop: PerUnit, error: PerUnit, *, n: int, attacked: int) -> Usefulness:
+    def robust(
+        self, threat: Threat, drop: PerUnit, error: PerUnit, *, n: int, attacked: int, of: int
+    ) -> Usefulness:
         moves = self.deviation > 0
         rho = torch.where(moves, self.rho, 0)
         return Usefulness(
@@ -200,6 +209,7 @@ class _Told:
             n=n,
             attacked=attacked,
             candidates=self.candidates,
+            of=of,
         )
 
 

@@ -55,7 +55,7 @@ def build_job(
         run.path,
         progress=report,
     )
-    origin = built_origin(builder, model, data, seed=job.seed)
+    origin = built_origin(builder, model, data, seed=job.seed, others=others)
     # Measured on what is on disk, whichever call wrote it.
     parts = [read_shard(path, class_names=data.class_names, origin=data.origin) for path in shards]
     measured = builder.measured(concatenate(parts, origin=data.origin))

@@ -74,7 +74,7 @@ def steps_job(
         name,
         model,
         test,
-        {"threat": threat, "up_to_steps": list(counts)},
+        {"up_to": [default_attacks(threat, steps=count)[:1] for count in counts]},
         lambda: step_counts(
             model, test, threat=threat, counts=counts, seed=job.seed, precision=job.precision,
             progress=job.progress,

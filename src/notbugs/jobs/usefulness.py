@@ -68,10 +68,10 @@ def usefulness_job(
         }
 
     def summary(parts: Sequence[Tensors]) -> tuple[Measured, Sequence[Flag]]:
-        found = _joined(parts, threat)
+        found = _joined(parts, threat, width)
         said = {"robust": "robust", "non-robust": "nonrobust", "useless": "useless"}
         return {
-            said[kind]: Estimate(share, interval, found.n)
+            said[kind]: Estimate(share, interval, len(found.rho))
             for kind, (share, interval) in found.shares().items()
         }, ()
 
@@ -83,13 +83,13 @@ def read_usefulness(run: Run) -> tuple[Tensor, Usefulness]:
     """The features that a finished `usefulness_job` asked for, and what it found of them."""
     parts = parts_of(run)
     units = torch.cat([part["units"] for part in parts])
-    return units, _joined(parts, parse_threat(run.config["threat"]))
+    return units, _joined(parts, parse_threat(run.config["threat"]), run.config["of"])
 
 
-def _joined(parts: Sequence[Tensors], threat: Threat) -> Usefulness:
+def _joined(parts: Sequence[Tensors], threat: Threat, of: int) -> Usefulness:
     n, attacked, candidates = parts[0]["asked"].tolist()
     found = {key: torch.cat([part[key] for part in parts]) for key in _TENSORS}
-    return Usefulness(threat=threat, n=n, attacked=attacked, candidates=candidates, **found)
+    return Usefulness(threat=threat, n=n, attacked=attacked, candidates=candidates, of=of, **found)
 
 
 __all__ = ["STEPS", "can_be_asked", "read_usefulness", "usefulness_job"]

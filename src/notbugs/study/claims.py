@@ -4,6 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
 from typing import Literal, final
 
 from notbugs.audits import Proportion
@@ -122,34 +123,40 @@ class More(Claim):
 @final
 @dataclass(frozen=True, kw_only=True)
 class Correlated(Claim):
-    """Pairs of metrics rise together: Pearson's correlation is positive, with Fisher's interval over the pairs, and
-    what it is when one of them is left out: a single pair far from the others can make it.
+    """Pairs of metrics rise together: Pearson's correlation of the families' means is positive, with Fisher's
+    interval over families, and what it is when one of them is left out: one far from the others can make it.
 
-    Raises NotbugsError for fewer than five pairs.
+    `families`: pairs that are no news beside each other, such as networks that differ by their width only, by the
+    name of their family. Raises NotbugsError for fewer than five families.
 
-    >>> pairs = [(f"{name}.x", f"{name}.y") for name in "abcde"]
-    >>> found = {name: Proportion(n, 100) for n, pair in enumerate(pairs) for name in pair}
-    >>> Correlated(says="together", pairs=pairs, source="here").judged(found).found
-    'correlation 1.00 [1.00, 1.00] over 5 pairs, 1.00 to 1.00 with one left out'
+    >>> families = {name: [(f"{name}.x", f"{name}.y")] for name in "abcde"}
+    >>> found = {f"{name}.{end}": Proportion(n, 100) for n, name in enumerate("abcde") for end in "xy"}
+    >>> Correlated(says="together", families=families, source="here").judged(found).found
+    'correlation 1.00 [1.00, 1.00] over 5 families, 1.00 to 1.00 with one left out'
     """
 
     says: str
-    pairs: Sequence[tuple[str, str]]
+    families: Mapping[str, Sequence[tuple[str, str]]]
     source: str
     published: str = ""
 
     def __post_init__(self) -> None:
-        if len(self.pairs) < 5:
-            raise NotbugsError(f"{self.says}: a correlation takes 5 pairs or more, got {len(self.pairs)}")
+        if len(self.families) < 5:
+            raise NotbugsError(
+                f"{self.says}: a correlation takes 5 families or more, got {len(self.families)}"
+            )
 
     def metrics(self) -> tuple[str, ...]:
-        return tuple(name for pair in self.pairs for name in pair)
+        return tuple(name for pairs in self.families.values() for pair in pairs for name in pair)
 
     def unpublished(self) -> "Correlated":
         return replace(self, published="")
 
     def judged(self, measured: Numbers) -> Verdict:
-        first, second = ([measured[pair[side]].value for pair in self.pairs] for side in (0, 1))
+        first, second = (
+            [fmean(measured[pair[side]].value for pair in pairs) for pairs in self.families.values()]
+            for side in (0, 1)
+        )
         found, interval = correlation(first, second)
         low, high = interval
         without = [
@@ -160,7 +167,7 @@ class Correlated(Claim):
             says=self.says,
             source=self.source,
             published=self.published,
-            found=f"correlation {found:.2f} [{low:.2f}, {high:.2f}] over {len(self.pairs)} pairs, "
+            found=f"correlation {found:.2f} [{low:.2f}, {high:.2f}] over {len(self.families)} families, "
             f"{min(without):.2f} to {max(without):.2f} with one left out",
             value=found,
             interval=interval,
@@ -234,8 +241,8 @@ def _together(first: str | float, second: str | float, measured: Numbers) -> flo
     """The correlation of two counts over the images, where it follows from what they are; 0 where it does not."""
     if not (isinstance(first, str) and isinstance(second, str)):
         return 0.0
-    (model, _, one), (other_model, _, other) = first.partition("."), second.partition(".")
-    if model != other_model or one == other:
+    (seen, one), (other_seen, other) = _measure(first), _measure(second)
+    if seen != other_seen or one == other:
         return 0.0
     few, many = sorted((measured[first], measured[second]), key=lambda found: found.value)
     spread = math.sqrt(few.value * (1 - few.value) * many.value * (1 - many.value))
@@ -247,6 +254,17 @@ def _together(first: str | float, second: str | float, measured: Numbers) -> flo
         # What stands after more steps stood before. Newcombe takes half a count off a positive correlation.
         return max(few.value * (1 - many.value) - 0.5 / few.n, 0.0) / spread
     return 0.0
+
+
+def _measure(metric: str) -> tuple[str, str]:
+    """What was counted, behind the model and the images that it saw: `m.on_det_relabelled` is `relabelled`, on a
+    built set, and `m.on_det` is `clean` there.
+    """
+    model, _, measure = metric.partition(".")
+    if not measure.startswith("on_"):
+        return model, measure
+    answer = next((one for one in ANSWERS if measure.endswith(f"_{one}")), "clean")
+    return f"{model}.{measure.removesuffix(f'_{answer}')}", answer
 
 
 def _said(more: str | float, less: str | float, measured: Numbers) -> str:

@@ -54,7 +54,7 @@ def run_study(
     runs = {name: stages.model(name) for name in study.models}
     runs |= {f"data_{name}": stages.built(name) for name, one in study.sets.items() if isinstance(one, Built)}
     runs |= {
-        f"test_{name}{f'_{start}' if start else ''}": one
+        f"test_{name}{f'.{start}' if start else ''}": one
         for name, found in tests.items()
         for start, one in found.items()
     }
@@ -74,7 +74,7 @@ def run_study(
             "counts": {name: value.n for name, value in measured.items()},
             "expected": closed_forms(test, budgets(study)),
             "between": det_closed_forms(test),
-            "flags": flags(study, measured, runs),
+            "flags": flags(study, measured, runs, chance),
             "attacks": [str(attack) for attack in default_attacks(study.threat, steps=study.attack_steps)],
             "stages": {name: str(stage.path.relative_to(run.path)) for name, stage in runs.items()},
             "stage_seconds": {name: stage.result["seconds"] for name, stage in runs.items()},
@@ -135,6 +135,10 @@ def open_study(
     for name, one in study.sets.items():
         if isinstance(one, First) and one.of == DATA and one.count > len(data):
             raise NotbugsError(f"{study.name}: {name} takes {one.count} training images, {data} has fewer")
+    for metric in study.spoken:
+        _, follows, feature = metric.partition(".follows_")
+        if follows and f"{feature}_class" not in test.columns:
+            raise NotbugsError(f"{study.name}: {metric} is measured on planted images only, not on {test}")
     precision = resolved_precision(precision, data)
     described = {
         "command": "study",
@@ -149,12 +153,11 @@ def open_study(
 
 
 def flags(
-    study: Study, measured: Mapping[str, Proportion], stages: Mapping[str, Run]
+    study: Study, measured: Mapping[str, Proportion], stages: Mapping[str, Run], chance: float
 ) -> list[dict[str, Any]]:
     """Reasons to distrust the numbers, as data."""
     found = [{**flag, "of": name} for name, stage in stages.items() for flag in stage.result["flags"]]
     for name in study.on_data:
-        chance = 1 / max(2, _classes(stages[name]))
         if measured[f"{name}.clean"].interval[0] <= chance + 0.1 * (1 - chance):
             found.append(
                 {"of": name, "reason": "hardly better than chance: what is built with it means little"}
@@ -172,10 +175,6 @@ def _measure(start: str, key: str) -> str:
 def _guessing(data: LabeledImages, test: LabeledImages) -> float:
     """What a classifier gets right that always gives the most frequent class of the training images."""
     return float((test.labels == data.labels.bincount().argmax()).double().mean())
-
-
-def _classes(stage: Run) -> int:
-    return int(stage.config["model"]["classes"])
 
 
 __all__ = ["flags", "open_study", "rejudged", "run_study", "said_of"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import final
 
 from notbugs.audits import SUITES, audit_name, measure_name
-from notbugs.errors import NotbugsError, unknown
+from notbugs.errors import NotbugsError, require_positive, unknown
 from notbugs.study.claims import Claim, Plot
 from notbugs.study.parts import (
     DATA,
@@ -68,15 +68,26 @@ class Study:
         if self.suite not in SUITES:
             raise unknown("suite", self.suite, SUITES)
         models, sets = list(self.models), [DATA, TEST, *self.sets]
-        for name in self.models:
+        for name in (*self.models, *self.sets):
             if {"/", "\\", ".", ":"} & set(name) or name.startswith(("data_", "test_")):
-                raise NotbugsError(f"{self.name}: a model's name is part of paths and metrics: not {name!r}")
+                raise NotbugsError(f"{self.name}: a name is part of paths and metrics: not {name!r}")
+        for name in {DATA, TEST} & set(self.sets):
+            raise NotbugsError(
+                f"{self.name}: {name} is what the source's own images are called: not another set"
+            )
+        for count in self.step_counts:
+            require_positive("step_counts", count)
         for name in self._named_sets():
             if name not in sets:
                 raise unknown("set of the study", name, sets)
         for name in self._named_models():
             if name not in models:
                 raise unknown("model of the study", name, models)
+        for name in self._named_to_answer():
+            if name not in self.measured:
+                raise NotbugsError(
+                    f"{self.name}: {name} is an encoder: it answers nothing that could be asked here"
+                )
         for name in self.models:
             self._before_model(name, ())
         self._require_metrics()
@@ -111,6 +122,12 @@ class Study:
     def measured(self) -> tuple[str, ...]:
         """The models that answer with the classes of the test images."""
         return tuple(name for name, one in self.models.items() if not one.is_encoder)
+
+    @property
+    def spoken(self) -> tuple[str, ...]:
+        """The metrics that claims and plots are made of."""
+        of_claims = [metric for claim in self.claims for metric in claim.metrics()]
+        return (*of_claims, *(metric for plot in self.plots for metric in plot.metrics()))
 
     def is_poisoned(self, name: str) -> bool:
         """Whether a model learns pushed images under their right labels, and so, maybe, the class before."""
@@ -165,8 +182,7 @@ class Study:
             ends = ("", *(f"_{measure}" for measure in plain[1:]))
             known |= {f"{name}.on_{of}{end}" for name in names for end in ends}
         known |= {f"{name}.fooled_by_{of}" for of, names in self.fooled_by.items() for name in names}
-        spoken = [metric for claim in self.claims for metric in claim.metrics()]
-        for metric in [*spoken, *(metric for plot in self.plots for metric in plot.metrics())]:
+        for metric in self.spoken:
             if metric not in known:
                 raise unknown("metric of the study", metric, sorted(known))
 
@@ -191,16 +207,16 @@ class Study:
         ]  # fmt: skip
 
     def _named_models(self) -> list[str]:
+        probed = [one.of for one in self.models.values() if isinstance(one, Probed)]
+        return [*probed, *self._named_to_answer()]
+
+    def _named_to_answer(self) -> list[str]:
+        """The models whose classes are asked for."""
         built = [one for one in self.sets.values() if isinstance(one, Built)]
+        asked = [*self.seen.values(), *self.fooled_by.values()]
         return [
-            *(one.of for one in self.models.values() if isinstance(one, Probed)),
             *(model for one in built for model in (one.by, *one.others)),
-            *(
-                model
-                for pairs in (self.seen, self.fooled_by)
-                for models in pairs.values()
-                for model in models
-            ),
+            *(model for models in asked for model in models),
             *self.audited,
         ]
 

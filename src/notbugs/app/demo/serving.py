@@ -97,11 +97,11 @@ def _forgetting(directory: Path) -> Iterator[None]:
 
 
 def forget_older(directory: Path, age_s: float, *, keep: frozenset[Path]) -> None:
-    """Remove the files that nobody has written or touched for `age_s` seconds."""
-    for path in directory.rglob("*"):
-        with suppress(OSError):  # another has gone with it
-            if path not in keep and path.is_file() and time.time() - path.stat().st_mtime > age_s:
-                path.unlink()
+    """Remove the files that nobody has written or touched for `age_s` seconds, and directories as long empty."""
+    for path in sorted(directory.rglob("*"), reverse=True):
+        with suppress(OSError):  # another has gone with it, or something lies in it
+            if path not in keep and time.time() - path.stat().st_mtime > age_s:
+                path.rmdir() if path.is_dir() else path.unlink()
 
 
 __all__ = ["forget_older", "limit_pillow", "serving"]

@@ -66,7 +66,7 @@ def data_efficiency() -> Study:
                 log="x",
             ),
         ),
-        duration="half an hour on 2 cores",
+        duration="15 minutes on 2 cores",
     )
 
 

@@ -35,7 +35,7 @@ def mislabelled() -> Study:
                 source=WALLACE,
             ),
         ),
-        duration="10 minutes on 2 cores",
+        duration="two minutes on 2 cores",
     )
 
 

@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 from notbugs.data.augment import Augmentation
-from notbugs.features import MatchEmbeddings, PushToTarget
-from notbugs.recipes.controls.setting import ADVERSARY, ILYAS, LARGER, PUSH, PUSHED, SMALL, TEN, THREAT
+from notbugs.recipes.controls.setting import ADVERSARY, ILYAS, LARGER, MATCH, PUSH, PUSHED, SMALL, TEN, THREAT
 from notbugs.recipes.hyperparameters import FAST
-from notbugs.study import CHANCE, Built, More, Probed, Study, Trained
+from notbugs.recipes.studies import four_sets
+from notbugs.study import CHANCE, More, Probed, Study, Trained
 from notbugs.training import Contrast
 
 LI = "A. Li et al., NeurIPS 2023: Adversarial Examples Are Not Real Features"
@@ -27,12 +27,7 @@ def paradigms() -> Study:
     Expect D_NR to lose more than D_R where labels are missing: its features are those that labels made a network
     find. D_rand and D_det are images as they were but for a push; the encoder of the data reads them.
     """
-    match = MatchEmbeddings(steps=40, step_size=0.25)
     encoded = ("data", "d_r", "d_nr")
-    pushed = {
-        "d_rand": PushToTarget(attack=PUSH, targets="random"),
-        "d_det": PushToTarget(attack=PUSH, targets="next"),
-    }
     return Study(
         name="paradigms",
         question="Are non-robust features features for a network that learns without labels too?",
@@ -46,13 +41,9 @@ def paradigms() -> Study:
             **{name: Trained(how=how, on=name) for name, how in PUSHED.items()},
             **{f"encoder_{name}": Trained(how=UNLABELLED, on=name) for name in encoded},
             **{f"read_{name}": Probed(of=f"encoder_{name}", on=name) for name in encoded},
-            **{f"read_{name}": Probed(of="encoder_data", on=name) for name in pushed},
+            **{f"read_{name}": Probed(of="encoder_data", on=name) for name in PUSHED},
         },
-        sets={
-            "d_r": Built(builder=match, by="robust"),
-            "d_nr": Built(builder=replace(match, kind="nonrobust"), by="standard"),
-            **{name: Built(builder=push, by="standard") for name, push in pushed.items()},
-        },
+        sets=four_sets(MATCH, PUSH),
         titles={
             "encoder_data": "Encoder, without labels, of the data",
             "encoder_d_r": "Encoder, without labels, of D_R",

@@ -7,6 +7,7 @@ ten, and the smaller network.
 
 from dataclasses import replace
 
+from notbugs.features import MatchEmbeddings
 from notbugs.recipes.hyperparameters import FAST, targeted_attack, training_attack
 from notbugs.study import Trained
 from notbugs.threats import L2
@@ -26,11 +27,14 @@ SLOW = replace(FAST, lr=0.05)
 TEN = "cifar10"
 LARGER = replace(FAST, batch_size=256)
 """For all ten classes: five times the images."""
-PUSHED = {"d_rand": replace(LARGER, lr=0.05), "d_det": replace(LARGER, weight_decay=5e-3)}
-"""How the students of D_rand and D_det are trained there: SLOW, and DECAYED."""
+PUSHED = {
+    name: replace(how, batch_size=LARGER.batch_size) for name, how in (("d_rand", SLOW), ("d_det", DECAYED))
+}
+"""How the students of D_rand and D_det are trained there."""
 
 # Against the whole budget so small a network learns little, and is less robust even at half of it.
 ADVERSARY = training_attack(THREAT.scaled(0.5), steps=2, step_size=0.175)
+MATCH = MatchEmbeddings(steps=40, step_size=0.25)
 PUSH = targeted_attack(THREAT, steps=12, step_size=0.1)
 
 STANDARD = Trained(how=FAST)
@@ -40,3 +44,8 @@ ILYAS = "Ilyas et al. 2019"
 GOH = "G. Goh, Distill 2019: Robust Feature Leakage"
 NAKKIRAN = "P. Nakkiran, Distill 2019: Adversarial Examples are Just Bugs, Too"
 WALLACE = "E. Wallace, Distill 2019: Learning from Incorrectly Labeled Data"
+
+__all__ = [
+    "ADVERSARY", "ARCH", "DECAYED", "GOH", "HALF", "ILYAS", "LARGER", "MATCH", "NAKKIRAN", "PUSH", "PUSHED", "ROBUST",
+    "SLOW", "SMALL", "SOURCE", "STANDARD", "TEN", "THREAT", "WALLACE",
+]  # fmt: skip

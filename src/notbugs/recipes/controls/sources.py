@@ -78,7 +78,8 @@ def sources() -> Study:
                 source=f"{ILYAS}, table 9",
             ),
             More(
-                says="Under its right labels the pushed training set teaches the class before: a poison",
+                says="Under its right labels the same D_det teaches the class before, a poison: the first claim, its "
+                "classes renamed, trained anew",
                 more="poisoned.preceding",
                 less="poisoned.clean",
                 published="43.7 % on shifted labels, ten classes, L2 0.5",
