@@ -8,8 +8,7 @@ import pytest
 from notbugs.audits import Proportion
 from notbugs.errors import NotbugsError
 from notbugs.proportion import wilson
-from notbugs.study import CHANCE, Correlated, More, correlation
-from notbugs.study.claims import Exact
+from notbugs.study import CHANCE, Correlated, Exact, More, correlation
 
 
 def judged(more, less, **keywords):

@@ -13,7 +13,8 @@ from notbugs.features.builder import (
 from notbugs.features.matching import MatchEmbeddings, robust_dataset
 from notbugs.features.relabeling import PushToTarget, Targets, nonrobust_dataset
 from notbugs.features.untransferable import PushAlone
-from notbugs.features.usefulness import USEFUL, Kind, Usefulness, linear_usefulness, usefulness
+from notbugs.features.useful import USEFUL, Kind, Usefulness
+from notbugs.features.usefulness import linear_usefulness, usefulness
 
 __all__ = [
     "robust_dataset",

@@ -1,6 +1,7 @@
 """Studies: models, the sets that are built with them, students of those, and what they should show."""
 
-from notbugs.study.claims import CHANCE, Claim, Correlated, More, Plot, Verdict, correlation
+from notbugs.study.claims import Claim, Correlated, More, Verdict
+from notbugs.study.differences import CHANCE, Exact, correlation
 from notbugs.study.parts import (
     DATA,
     TEST,
@@ -13,6 +14,7 @@ from notbugs.study.parts import (
     RightlyLabelled,
     Trained,
 )
+from notbugs.study.plot import Plot
 from notbugs.study.running import open_study, rejudged, run_study
 from notbugs.study.stages import Stages, budgets
 from notbugs.study.study import Study
@@ -25,6 +27,7 @@ __all__ = [
     "Claim",
     "Correlated",
     "Derived",
+    "Exact",
     "First",
     "Mislabelled",
     "Mixture",

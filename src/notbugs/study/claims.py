@@ -7,30 +7,10 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Literal, final
 
-from notbugs.audits import Proportion
 from notbugs.errors import NotbugsError
-from notbugs.proportion import Z
+from notbugs.study.differences import CHANCE, Numbers, correlation, difference, known
 
 Finding = Literal["agrees", "disagrees", "undecided"]
-
-CHANCE = "chance"
-"""What guessing gives: a number that claims may name beside the metrics."""
-
-
-@final
-@dataclass(frozen=True)
-class Exact:
-    """A number that is known: its interval is itself."""
-
-    value: float
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        return self.value, self.value
-
-
-Numbers = Mapping[str, Proportion | Exact]
-"""Metrics by name, and CHANCE."""
 
 
 @final
@@ -80,6 +60,7 @@ class More(Claim):
     steps and after more). Of two models on the same images it is mostly too wide. Another training moves a student
     by a point or two beyond it.
 
+    >>> from notbugs.audits import Proportion
     >>> claim = More(says="better than guessing", more="a.clean", less=0.5, source="here")
     >>> verdict = claim.judged({"a.clean": Proportion(670, 1000)})
     >>> verdict.finding, verdict.found
@@ -102,10 +83,10 @@ class More(Claim):
         return replace(self, published="")
 
     def judged(self, measured: Numbers) -> Verdict:
-        gap, low, high = _difference(self.more, self.less, measured)
+        gap, low, high = difference(self.more, self.less, measured)
         found, unit = _said(self.more, self.less, measured), "points"
         if self.beyond:
-            other, least, most = _difference(*self.beyond, measured)
+            other, least, most = difference(*self.beyond, measured)
             down, up = math.hypot(gap - low, most - other), math.hypot(high - gap, other - least)
             gap -= other
             low, high = gap - down, gap + up
@@ -129,6 +110,7 @@ class Correlated(Claim):
     `families`: pairs that are no news beside each other, such as networks that differ by their width only, by the
     name of their family. Raises NotbugsError for fewer than five families.
 
+    >>> from notbugs.audits import Proportion
     >>> families = {name: [(f"{name}.x", f"{name}.y")] for name in "abcde"}
     >>> found = {f"{name}.{end}": Proportion(n, 100) for n, name in enumerate("abcde") for end in "xy"}
     >>> Correlated(says="together", families=families, source="here").judged(found).found
@@ -174,107 +156,8 @@ class Correlated(Claim):
         )
 
 
-def correlation(first: Sequence[float], second: Sequence[float]) -> tuple[float, tuple[float, float]]:
-    """Pearson's correlation and its 95 % interval (Fisher 1921); 0 where one of them does not vary.
-
-    >>> found, (low, high) = correlation([1, 2, 3, 4, 5], [1, 3, 2, 5, 4])
-    >>> round(found, 2), round(low, 2), round(high, 2)
-    (0.8, -0.28, 0.99)
-    """
-    n = len(first)
-    means = sum(first) / n, sum(second) / n
-    apart = [[value - mean for value in values] for values, mean in zip((first, second), means, strict=True)]
-    lengths = [math.sqrt(math.fsum(value * value for value in values)) for values in apart]
-    if min(lengths) == 0:
-        return 0.0, (-1.0, 1.0)
-    found = math.fsum(a * b for a, b in zip(*apart, strict=True)) / (lengths[0] * lengths[1])
-    if abs(found) >= 1 - 1e-12:
-        return round(found, 12), (round(found, 12),) * 2
-    middle, half = math.atanh(found), Z / math.sqrt(n - 3) if n > 3 else math.inf
-    return found, (math.tanh(middle - half), math.tanh(middle + half))
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class Plot:
-    """Metrics as lines: each a label and its points, (x, metric), where x is a number or another metric.
-
-    `log`: the axes that are logarithmic. `joined`: whether the points of a line belong together in order.
-    """
-
-    title: str
-    caption: str
-    x: str
-    y: str
-    lines: Mapping[str, Sequence[tuple[float | str, str]]]
-    log: Literal["", "x"] = ""
-    joined: bool = True
-
-    def metrics(self) -> tuple[str, ...]:
-        return tuple(
-            name
-            for points in self.lines.values()
-            for pair in points
-            for name in pair
-            if isinstance(name, str)
-        )
-
-
-def _difference(more: str | float, less: str | float, measured: Numbers) -> tuple[float, float, float]:
-    """Of two numbers, with the ends of Newcombe's interval."""
-    (first, *ends), (second, *others) = _known(more, measured), _known(less, measured)
-    together = _together(more, less, measured)
-
-    def reach(one: float, other: float) -> float:
-        return math.sqrt(one * one + other * other - 2 * together * one * other)
-
-    gap = first - second
-    low, high = reach(first - ends[0], others[1] - second), reach(ends[1] - first, second - others[0])
-    return gap, gap - low, gap + high
-
-
-ANSWERS = ("clean", "relabelled", "preceding")
-"""Measures that count one answer of an image each: what counts for one does not count for another."""
-
-
-def _together(first: str | float, second: str | float, measured: Numbers) -> float:
-    """The correlation of two counts over the images, where it follows from what they are; 0 where it does not."""
-    if not (isinstance(first, str) and isinstance(second, str)):
-        return 0.0
-    (seen, one), (other_seen, other) = _measure(first), _measure(second)
-    if seen != other_seen or one == other:
-        return 0.0
-    few, many = sorted((measured[first], measured[second]), key=lambda found: found.value)
-    spread = math.sqrt(few.value * (1 - few.value) * many.value * (1 - many.value))
-    if not spread:
-        return 0.0
-    if {one, other} <= set(ANSWERS):
-        return -few.value * many.value / spread
-    if one.startswith("steps_") and other.startswith("steps_") and isinstance(few, Proportion):
-        # What stands after more steps stood before. Newcombe takes half a count off a positive correlation.
-        return max(few.value * (1 - many.value) - 0.5 / few.n, 0.0) / spread
-    return 0.0
-
-
-def _measure(metric: str) -> tuple[str, str]:
-    """What was counted, behind the model and the images that it saw: `m.on_det_relabelled` is `relabelled`, on a
-    built set, and `m.on_det` is `clean` there.
-    """
-    model, _, measure = metric.partition(".")
-    if not measure.startswith("on_"):
-        return model, measure
-    answer = next((one for one in ANSWERS if measure.endswith(f"_{one}")), "clean")
-    return f"{model}.{measure.removesuffix(f'_{answer}')}", answer
-
-
 def _said(more: str | float, less: str | float, measured: Numbers) -> str:
-    return f"{100 * _known(more, measured)[0]:.1f} against {100 * _known(less, measured)[0]:.1f} %"
+    return f"{100 * known(more, measured)[0]:.1f} against {100 * known(less, measured)[0]:.1f} %"
 
 
-def _known(number: str | float, measured: Numbers) -> tuple[float, float, float]:
-    """Value and ends of its interval."""
-    found = measured[number] if isinstance(number, str) else Exact(number)
-    return found.value, *found.interval
-
-
-__all__ = ["CHANCE", "Claim", "Correlated", "Finding", "More", "Plot", "Verdict", "correlation"]
+__all__ = ["Claim", "Correlated", "Finding", "More", "Verdict"]

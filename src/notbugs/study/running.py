@@ -18,7 +18,7 @@ from notbugs.expectations import closed_forms, det_closed_forms
 from notbugs.jobs import resolved_precision
 from notbugs.progress import silent
 from notbugs.runs import Run, open_run
-from notbugs.study.claims import CHANCE, Exact, Numbers
+from notbugs.study.differences import CHANCE, Exact, Numbers
 from notbugs.study.parts import DATA, Built, First
 from notbugs.study.stages import Stages, budgets
 from notbugs.study.study import Study

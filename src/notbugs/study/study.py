@@ -6,7 +6,7 @@ from typing import final
 
 from notbugs.audits import SUITES, audit_name, measure_name
 from notbugs.errors import NotbugsError, require_positive, unknown
-from notbugs.study.claims import Claim, Plot
+from notbugs.study.claims import Claim
 from notbugs.study.parts import (
     DATA,
     TEST,
@@ -20,6 +20,7 @@ from notbugs.study.parts import (
     RightlyLabelled,
     Trained,
 )
+from notbugs.study.plot import Plot
 from notbugs.threats import Threat
 
 
