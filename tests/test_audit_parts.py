@@ -154,6 +154,25 @@ def test_single_features_are_told_apart(tmp_path):
     assert "4 of 20 were asked" in read(write_report(some, originals=data).read_text()).text
 
 
+class Noisy(Filters):
+    def embed(self, images):
+        return super().embed(images) + 0.1 * torch.randn(len(images), 20)
+
+
+class Rounded(Filters):
+    def embed(self, images):
+        return super().embed(images).round(decimals=2)
+
+
+@pytest.mark.parametrize(("model", "flag"), [(Noisy, "stochastic_outputs"), (Rounded, "zero_gradients")])
+def test_features_that_a_search_cannot_lower_are_flagged(model, flag, tmp_path):
+    data, hidden = planted("test", count=200), Subject(model=model(), named="hidden")
+    run = usefulness_job(
+        Job(root=tmp_path, seed=0), "f", hidden, data, threat=L2(0.25), features=20, attacked=6
+    )
+    assert flag in [one["name"] for one in run.result["flags"]]
+
+
 def test_parts_of_the_features_are_resumed(tmp_path, monkeypatch):
     data, filters = planted("test", count=200), Subject(model=Filters(), named="filters")
     whole = usefulness_job(

@@ -102,6 +102,17 @@ def test_claims_that_change_are_judged_again_and_nothing_is_measured(
     assert run.result["verdicts"][0] == before["verdicts"][0]
     assert run.result["metrics"] == before["metrics"]
     assert "Another?" in read(write_report(run).read_text()).text
+    asked = {
+        "root": control.path.parent,
+        "seed": control.config["seed"],
+        "precision": control.config["precision"],
+    }
+    seconds = control.result["seconds"]
+    assert [one["says"] for one in run_study(changed, *data, **asked).result["verdicts"]] == [
+        "It is right now and then"
+    ]
+    assert run_study(study, *data, **asked).result == before
+    assert control.result["seconds"] == seconds
 
 
 def test_a_study_of_an_earlier_version_is_refused_in_a_line(

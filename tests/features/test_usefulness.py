@@ -14,7 +14,7 @@ from notbugs.recipes.studies import planted as planted_study
 from notbugs.seeds import generator
 
 TRUTH = PlantedTruth()
-PER_FEATURE = ("classes", "signs", "rho", "gamma", "rho_errors", "gamma_errors")
+PER_FEATURE = ("classes", "signs", "rho", "gamma", "rho_errors", "gamma_errors", "stuck")
 
 
 class Linear(nn.Module):
@@ -164,6 +164,67 @@ def test_a_feature_that_never_moves_is_useless():
     found = linear_usefulness(directions, planted("test", count=200), threat=L2(0.25))
     assert found.kinds() == ["useless"]
     assert float(found.gamma) == 0
+
+
+class Hidden(Linear):
+    """Features that a gradient says nothing of."""
+
+    def __init__(self, directions, hide):
+        super().__init__(directions)
+        self.hide = hide
+
+    def embed(self, images):
+        return self.hide(super().embed(images))
+
+
+@pytest.mark.parametrize("hide", [torch.detach, lambda f: (50 * f).round() / 50], ids=["detached", "rounded"])
+def test_features_without_gradients_are_stuck(hide, held_out):
+    known, _ = features()
+    asked = {"threat": L2(0.5), "attacked": 10, "steps": 3}
+    open_ = usefulness(Linear(known), held_out, generator=generator(1), **asked)
+    assert not open_.stuck.any()
+    assert "non-robust" in open_.kinds()
+    hidden = usefulness(Hidden(known, hide), held_out, generator=generator(1), **asked)
+    assert hidden.stuck.all()
+    assert hidden.kinds()[10:] == ["robust"] * 10, "which is what must not be believed"
+
+
+def test_a_constant_direction_is_useless(held_out):
+    """What varies by rounding alone would be told to be perfectly useful."""
+    labels = torch.arange(6) % 3
+    flat = replace(
+        held_out.first(6),
+        images=torch.full((6, 3, 4, 4), 0.7),
+        labels=labels,
+        class_names=("a", "b", "c"),
+        columns={},
+    )
+    flat.images[:, :, 2] = torch.rand(6, 3, 4, generator=generator(2))
+    directions = torch.zeros(40, 3, 4, 4)
+    directions[:, :, :2] = torch.randn(40, 3, 2, 4, generator=generator(3))
+    found = linear_usefulness(directions, flat, threat=L2(0.5))
+    assert found.kinds() == ["useless"] * 40
+    assert not found.rho.any()
+    assert not found.gamma.any()
+
+
+@pytest.mark.parametrize(
+    ("hide", "said"),
+    [
+        (lambda f: f[:, :, None, None], "embed\\(\\) gives \\(2, 20, 1, 1\\)"),
+        (lambda f: (f, f), "gives tuple"),
+        (lambda f: f.long(), "real numbers"),
+    ],
+)
+def test_features_that_are_no_rows_of_numbers_are_refused(hide, said, held_out):
+    with pytest.raises(NotbugsError, match=said):
+        usefulness(Hidden(features()[0], hide), held_out, threat=L2(0.5), generator=generator(1))
+
+
+@pytest.mark.parametrize("units", [[], [20], [-1]])
+def test_units_that_there_are_not_are_refused(units, held_out):
+    with pytest.raises(NotbugsError, match="some of the model's 20 features"):
+        usefulness(Linear(features()[0]), held_out, threat=L2(0.5), generator=generator(1), units=units)
 
 
 def test_a_class_without_images_is_refused():

@@ -88,6 +88,18 @@ def test_answers_on_a_built_set_exclude_each_other_too():
     assert apart.interval[1] < there.interval[1]
 
 
+@pytest.mark.parametrize("less", [50, -0.1, float("nan")])
+def test_a_number_that_is_no_share_is_refused(less):
+    with pytest.raises(NotbugsError, match="a share between 0 and 1"):
+        More(says="x", more="a.clean", less=less, source="")
+
+
+def test_a_family_without_pairs_is_refused():
+    families = {name: [("a.clean", "b.clean")] for name in "abcd"} | {"e": []}
+    with pytest.raises(NotbugsError, match="no pair of metrics for e"):
+        Correlated(says="x", families=families, source="")
+
+
 def test_a_margin_moves_what_agrees():
     assert judged((490, 1000), (500, 1000), by=-0.1).finding == "agrees"
     assert judged((520, 1000), (500, 1000), by=0.1).finding == "disagrees"

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from notbugs import load, recipes
+from notbugs.data.planted import planted
 from notbugs.errors import NotbugsError
 from notbugs.features import Answered, MatchEmbeddings, PushToTarget
 from notbugs.seeds import generator
@@ -138,6 +139,12 @@ ENCODER = Trained(how=replace(HOW, contrast=Contrast()))
         ({"models": {"e": ENCODER}, "sets": {"d": Built(builder=MATCH, by="e")}}, "e is an encoder"),
         ({"models": {"test_a": Trained(how=HOW)}}, "not 'test_a'"),
         ({"suite": "slow"}, "unknown suite"),
+        ({"name": "../x"}, "not '../x'"),
+        ({"name": ""}, "not ''"),
+        ({"models": {"": Trained(how=HOW)}}, "not ''"),
+        ({"models": {}}, "a study needs a model"),
+        ({"attack_steps": 0}, "attack_steps must be positive"),
+        ({"tested": -1}, "tested must be positive"),
         (
             {
                 "models": {"a": Trained(how=HOW, on="d")},
@@ -216,6 +223,12 @@ def test_what_only_planted_images_tell_is_asked_of_no_others(tmp_path):
     claim = More(says="x", more="standard.follows_robust", less=0.5, source="")
     with pytest.raises(NotbugsError, match=r"standard\.follows_robust is measured on planted images only"):
         open_study(study(claims=(claim,)), DIGITS, DIGITS, root=tmp_path, seed=0)
+    assert not list(tmp_path.iterdir())
+
+
+def test_test_images_of_other_classes_are_refused(tmp_path):
+    with pytest.raises(NotbugsError, match="has other classes or sizes"):
+        open_study(study(), DIGITS, planted("test", count=20), root=tmp_path, seed=0)
     assert not list(tmp_path.iterdir())
 
 

@@ -1,6 +1,7 @@
 """Robust maximum likelihood: the closed form against descent, another paper's closed form, draws, and brute force."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -169,6 +170,18 @@ def test_the_worst_point_is_the_worst_of_a_circle():
     assert (found @ precision * found).sum(1).numpy() == pytest.approx(best.numpy(), rel=1e-5)
 
 
+@pytest.mark.parametrize("z", [[0.0, 3.0], [0.0, 0.1], [0.0, 0.0], [1e-9, 0.1]])
+def test_the_worst_point_of_one_without_a_part_along_the_least_axis(z):
+    points, least = torch.tensor([z], dtype=torch.float64), torch.tensor([1.0, 4.0], dtype=torch.float64)
+    found = worst_points(points, least.diag(), eps=1.0)
+    angles = torch.linspace(0, 2 * math.pi, 20001, dtype=torch.float64)
+    around = points + torch.stack([angles.cos(), angles.sin()], dim=1)
+    assert float((found - points).norm()) == pytest.approx(1.0, abs=1e-6)
+    assert float((found.square() / least).sum()) == pytest.approx(
+        float((around.square() / least).sum(1).max()), rel=1e-6
+    )
+
+
 def test_a_budget_for_each_point_fits_nearly_the_same():
     """In many dimensions all points are about as long, and the two budgets one."""
     for d, difference in ((2, 0.12), (60, 0.02)):
@@ -188,14 +201,24 @@ def test_a_budget_for_each_point_fits_nearly_the_same():
     ],
 )
 def test_what_is_no_covariance_is_refused(covariance, said):
-    with pytest.raises(NotbugsError, match=said):
-        robust_fit(covariance, 1.0)
+    for ask in (robust_fit, descended_fit, partial(robust_loss, torch.eye(2))):
+        with pytest.raises(NotbugsError, match=said):
+            ask(covariance, 1.0)
 
 
 @pytest.mark.parametrize("eps", [-1.0, math.inf, math.nan])
 def test_a_budget_that_is_none_is_refused(eps):
-    with pytest.raises(NotbugsError, match="budget"):
-        robust_fit(torch.eye(2), eps)
+    unit = torch.eye(2)
+    for ask in (
+        partial(robust_fit, unit), partial(robust_loss, unit, unit), partial(pointwise_fit, torch.randn(9, 2))
+    ):  # fmt: skip
+        with pytest.raises(NotbugsError, match="budget"):
+            ask(eps)
+
+
+def test_descent_needs_an_adversary():
+    with pytest.raises(NotbugsError, match="eps must be positive"):
+        descended_fit(torch.eye(2), 0.0)
 
 
 def test_a_penalty_that_holds_nobody_back_is_refused():

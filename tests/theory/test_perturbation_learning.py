@@ -1,5 +1,7 @@
 """What a network learns from perturbations alone: the limit against networks that are trained."""
 
+from functools import partial
+
 import pytest
 import torch
 
@@ -51,9 +53,10 @@ def test_perturbations_go_where_they_should():
     draw = generator(2)
     points, labels = noise(30, 500, draw)
     start, targets = noise(50, 500, draw)
-    moved = perturbed(points, labels, start, targets, eps=2.0, slope=SLOPE)
+    limit = partial(limit_output, points, labels, slope=SLOPE)
+    moved = perturbed(limit, start, targets, eps=2.0)
     assert (moved - start).norm(dim=1).numpy() == pytest.approx(2.0, rel=1e-4)
-    before, after = (targets * limit_output(points, labels, z, SLOPE) for z in (start, moved))
+    before, after = (targets * limit(z) for z in (start, moved))
     assert (after > before).all()
 
 
@@ -65,7 +68,7 @@ def test_what_is_learned_has_the_accuracy_of_the_formula(eps, slope):
         points, labels = noise(80, 2000, draw)
         start = torch.randn(80, 2000, generator=draw)
         targets = torch.randint(2, (80,), generator=draw).float() * 2 - 1
-        moved = perturbed(points, labels, start, targets, eps=eps, slope=slope)
+        moved = perturbed(partial(limit_output, points, labels, slope=slope), start, targets, eps=eps)
         right.append(((points @ boundary(moved, targets)).sign() == labels).double().mean())
     found = torch.stack(right)
     wanted = learned_accuracy(eps, slope, crowding=80 / 2000)
@@ -77,10 +80,17 @@ def test_a_network_learns_from_perturbations_of_noise_under_random_labels():
     points, labels = noise(40, 2000, draw)
     start = torch.randn(40, 2000, generator=draw)
     targets = torch.randint(2, (40,), generator=draw).float() * 2 - 1
+    first = trained(points, labels, draw)
     for eps, least in ((6.0, 0.99), (0.0, None)):
-        moved = perturbed(points, labels, start, targets, eps=eps, slope=SLOPE)
+        moved = perturbed(first, start, targets, eps=eps)
         right = float((trained(moved, targets, draw)(points).sign() == labels).double().mean())
         assert right >= least if least else 0.25 < right < 0.75
+
+
+@pytest.mark.parametrize("slope", [0.0, -0.5])
+def test_a_slope_at_which_some_points_have_no_gradient_has_no_formula(slope):
+    with pytest.raises(NotbugsError, match="slope must be positive"):
+        learned_accuracy(1.0, slope)
 
 
 def test_an_odd_width_is_refused():

@@ -90,6 +90,17 @@ def test_a_tau_that_is_none_is_refused(tau):
         BernoulliModel(d=4, tau=tau)
 
 
+@pytest.mark.parametrize("wrong", [{"d": 0}, {"sigma": 0.0}, {"sigma": -1.0}, {"sigma": math.nan}])
+def test_a_noise_that_is_none_is_refused(wrong):
+    with pytest.raises(NotbugsError, match="sigma > 0"):
+        GaussianModel(**{"d": 4, "sigma": 1.0, **wrong})
+
+
+def test_values_that_always_agree():
+    model, w = BernoulliModel(d=4, tau=0.5), torch.ones(4)
+    assert (model.accuracy(w, 0.9), model.accuracy(w, 1.0)) == (1.0, 0.0)
+
+
 def test_nothing_is_learned_from_no_points():
     for model in (GaussianModel.of(4), BernoulliModel.of(16)):
         with pytest.raises(NotbugsError, match="no points"):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, final, get_args
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from notbugs.proportion import Z, wilson
@@ -26,6 +26,7 @@ class Usefulness:
     `signs`: +1 where the feature is higher on that class. `rho_errors`, `gamma_errors`: standard errors over images.
     `n`: images that rho was measured on; `attacked`: those that each feature was attacked on (0: exact);
     `candidates`: the classes that each was the best of; `of`: the features that there are, also those not asked.
+    `stuck`: where the search found no slope at any image that it asked: gamma is no evidence there.
     """
 
     threat: Threat
@@ -35,6 +36,7 @@ class Usefulness:
     gamma: PerUnit
     rho_errors: PerUnit
     gamma_errors: PerUnit
+    stuck: Bool[Tensor, " units"]
     n: int
     attacked: int
     candidates: int

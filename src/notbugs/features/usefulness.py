@@ -21,7 +21,7 @@ from itertools import count
 from typing import final
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from notbugs.attacks import embedding_of, projected_ascent
@@ -30,11 +30,17 @@ from notbugs.errors import NotbugsError, require_positive
 from notbugs.features.useful import PerUnit, Usefulness
 from notbugs.models import frozen
 from notbugs.models.folding import fast_view, threads_for
+from notbugs.models.logits import require_features
 from notbugs.progress import Progress, silent
 from notbugs.tensors import Classifier, Images, PerExample
 from notbugs.theory import dual_norm
 from notbugs.threads import over_parts
 from notbugs.threats import Threat
+
+Flags = Bool[Tensor, " units"]
+
+ROUNDING = 1e-6
+"""A feature that deviates by less, relative to its values, is constant in float32."""
 
 
 def usefulness(
@@ -52,8 +58,10 @@ def usefulness(
     """Of every unit of `model.embed`, or of `units`: rho on all images, gamma on `attacked`, half of its class.
 
     Each image of each unit is searched from itself and from a random place in the threat, in `steps` steps of
-    2.5 eps / steps, in float32: half of that precision would leave the least value a few percent too high. Raises
-    NotbugsError for a model without embed(), and for a class without images.
+    2.5 eps / steps, in float32: half of that precision would leave the least value a few percent too high. A search
+    follows gradients: of features that have none (rounded, or computed without them) it says nothing, and they are
+    `stuck`. Raises NotbugsError for a model without embed() or with one that gives no row of features to each image,
+    for a class with fewer than two images, and for units that there are not.
 
     >>> from notbugs import L2, build, load
     >>> from notbugs.seeds import generator
@@ -66,19 +74,20 @@ def usefulness(
         raise NotbugsError(f"attacked {attacked}: errors are known from 2 images of a class and 2 others on")
     require_positive("steps", steps)
     device, exact = data.images.device, embedding_of(model)
+    require_features(model, data.images)
     fast = fast_view(model, torch.float32)
     searched = fast.embed if hasattr(fast, "embed") else exact
     with frozen(model):
         with torch.no_grad():
             # On the CPU from here on: not every accelerator knows float64.
             values = torch.cat([exact(part).cpu().double() for part in data.images.split(batch_size)])
-        chosen = list(range(values.shape[1])) if units is None else list(units)
+        chosen = _chosen(units, values.shape[1])
         told = _told(values[:, chosen], data)
         done = count(1)  # whose next() no other thread comes between
 
-        def drops(asked: tuple[int, Tensor, Tensor, torch.Generator]) -> Tensor:
+        def drops(asked: tuple[int, Tensor, Tensor, torch.Generator]) -> tuple[Tensor, bool]:
             place, rows, sides, draw = asked
-            fallen = _drops(
+            fallen, stuck = _drops(
                 searched,
                 exact,
                 chosen[place],
@@ -89,17 +98,18 @@ def usefulness(
                 generator=draw,
             )
             progress(next(done), len(chosen), "features attacked")
-            return fallen
+            return fallen, stuck
 
         threads = threads_for(fast, device)
         found = over_parts(drops, list(_asked(told, data, attacked, generator)), threads=threads)
         progress(len(chosen), len(chosen), "features attacked")  # two threads may report in either order
-    fallen = torch.stack(found) / told.deviation[:, None]
+    fallen = torch.stack([drop for drop, _ in found]) / told.deviation[:, None]
+    stuck = torch.tensor([is_stuck for _, is_stuck in found]) & told.moves
     half = fallen.shape[1] // 2
     own, rest = fallen[:, :half], fallen[:, half:]
     drop = (own.mean(1) + rest.mean(1)) / 2
     error = ((own.var(1) + rest.var(1)) / (4 * half)).sqrt()
-    return told.robust(threat, drop, error, n=len(data), attacked=2 * half, of=values.shape[1])
+    return told.robust(threat, drop, error, stuck, n=len(data), attacked=2 * half, of=values.shape[1])
 
 
 def linear_usefulness(
@@ -115,7 +125,8 @@ def linear_usefulness(
     """
     told = _told(data.images.flatten(1).cpu().double() @ directions.flatten(1).cpu().double().T, data)
     drop = threat.eps * dual_norm(directions.cpu().double(), threat) / told.deviation
-    return told.robust(threat, drop, torch.zeros_like(drop), n=len(data), attacked=0, of=len(directions))
+    exact, free = torch.zeros_like(drop), torch.zeros_like(told.moves)
+    return told.robust(threat, drop, exact, free, n=len(data), attacked=0, of=len(directions))
 
 
 @final
@@ -128,21 +139,22 @@ class _Told:
     rho: PerUnit
     errors: PerUnit
     deviation: PerUnit
+    moves: Flags
     candidates: int
 
     def robust(
-        self, threat: Threat, drop: PerUnit, error: PerUnit, *, n: int, attacked: int, of: int
+        self, threat: Threat, drop: PerUnit, error: PerUnit, stuck: Flags, *, n: int, attacked: int, of: int
     ) -> Usefulness:
-        moves = self.deviation > 0
-        rho = torch.where(moves, self.rho, 0)
+        rho = torch.where(self.moves, self.rho, 0)
         return Usefulness(
             threat=threat,
             classes=self.classes,
             signs=self.signs,
             rho=rho,
-            gamma=torch.where(moves, rho - drop, 0),
+            gamma=torch.where(self.moves, rho - drop, 0),
             rho_errors=self.errors,
             gamma_errors=(self.errors.square() + error.square()).sqrt(),
+            stuck=stuck,
             n=n,
             attacked=attacked,
             candidates=self.candidates,
@@ -157,6 +169,8 @@ def _told(values: Float[Tensor, "images units"], data: LabeledImages) -> _Told:
     if int(counts.min()) < 2:
         missing = data.class_names[int(counts.argmin())]
         raise NotbugsError(f"usefulness is asked of every class: give 2 images or more of {missing}")
+    # Variances are small differences of large squares, unless the mean has left first.
+    size, values = values.abs().amax(0), values - values.mean(0)
     chosen = torch.nn.functional.one_hot(labels, data.classes).double()
     own_n, rest_n = counts.double()[:, None], (len(data) - counts).double()[:, None]
     total, square = values.sum(0), values.square().sum(0)
@@ -178,6 +192,7 @@ def _told(values: Float[Tensor, "images units"], data: LabeledImages) -> _Told:
         rho=rho.abs(),
         errors=of_best(error),
         deviation=of_best(deviation),
+        moves=of_best(deviation) > ROUNDING * size,
         candidates=data.classes,
     )
 
@@ -213,8 +228,8 @@ def _drops(
     threat: Threat,
     steps: int,
     generator: torch.Generator,
-) -> Float[Tensor, " asked"]:
-    """By how much y f falls at the most, as found: from the image, and from a random place."""
+) -> tuple[Float[Tensor, " asked"], bool]:
+    """By how much y f falls at the most, found from the image and from a random place; whether neither moved."""
 
     def lowered(shown: Images) -> PerExample:
         return -sides * searched(shown)[:, unit].float()
@@ -224,12 +239,23 @@ def _drops(
             return -sides * exact(shown)[:, unit].float()
 
     after = before = measured(images)
+    stuck = True
     for start in (images, threat.random_start(images, generator)):
         found = projected_ascent(
             lowered, start, threat=threat, centers=images, steps=steps, step_size=2.5 * threat.eps / steps
         )
         after = torch.maximum(after, measured(found))
-    return (after - before).double().cpu()
+        stuck = stuck and torch.equal(found, start)
+    return (after - before).double().cpu(), stuck
+
+
+def _chosen(units: Sequence[int] | None, width: int) -> list[int]:
+    chosen = list(range(width) if units is None else units)
+    if not chosen or not set(chosen) <= set(range(width)):
+        raise NotbugsError(
+            f"units must be some of the model's {width} features, 0 to {width - 1}: got {chosen}"
+        )
+    return chosen
 
 
 __all__ = ["linear_usefulness", "usefulness"]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from notbugs.audits.answers import REPEATED
 from notbugs.audits.estimate import Estimate
 from notbugs.audits.flag import Flag
 from notbugs.data.labeled import LabeledImages
@@ -13,6 +14,7 @@ from notbugs.jobs.job import Job
 from notbugs.jobs.section import Measured, Tensors, parts_of, section_job
 from notbugs.jobs.subject import Subject
 from notbugs.models import frozen
+from notbugs.models.logits import require_features
 from notbugs.progress import Progress
 from notbugs.runs import Run
 from notbugs.seeds import generator
@@ -22,7 +24,7 @@ PART = 16
 """Features a part: at most this much work is lost when something dies."""
 
 STEPS = 20
-_TENSORS = ("classes", "signs", "rho", "gamma", "rho_errors", "gamma_errors")
+_TENSORS = ("classes", "signs", "rho", "gamma", "rho_errors", "gamma_errors", "stuck")
 
 
 def can_be_asked(subject: Subject, data: LabeledImages) -> bool:
@@ -43,8 +45,7 @@ def usefulness_job(
 ) -> Run:
     """`usefulness` in a run directory, of at most so many `features`, evenly spread over all."""
     model = subject.model
-    with frozen(model), torch.no_grad():
-        width = model.embed(data.images[:1]).shape[1]  # type: ignore[attr-defined]
+    width = require_features(model, data.images)
     count = min(features, width)
     chosen = [unit * width // count for unit in range(count)]
     pieces = [chosen[start : start + PART] for start in range(0, count, PART)]
@@ -73,7 +74,7 @@ def usefulness_job(
         return {
             said[kind]: Estimate(share, interval, len(found.rho))
             for kind, (share, interval) in found.shares().items()
-        }, ()
+        }, [*_stuck(found), *_changing(subject, data)]
 
     told = {"threat": threat, "features": count, "of": width, "attacked": attacked, "steps": STEPS}
     return section_job(job, name, subject, data, told, len(pieces), make, summary)
@@ -84,6 +85,40 @@ def read_usefulness(run: Run) -> tuple[Tensor, Usefulness]:
     parts = parts_of(run)
     units = torch.cat([part["units"] for part in parts])
     return units, _joined(parts, parse_threat(run.config["threat"]), run.config["of"])
+
+
+def _stuck(found: Usefulness) -> list[Flag]:
+    """Of a useful feature without any slope the search says nothing, and it would count as robust."""
+    blind = [
+        stuck and kind != "useless" for stuck, kind in zip(found.stuck.tolist(), found.kinds(), strict=True)
+    ]
+    if not any(blind):
+        return []
+    return [
+        Flag(
+            "zero_gradients",
+            f"{sum(blind)} of {len(blind)} features are useful and have no gradient at any of "
+            f"{found.attacked} images: no search can lower them, and that they stay useful is no evidence.",
+            "Let embed() be differentiable: no rounding, no detach(), no torch.no_grad().",
+        )
+    ]
+
+
+def _changing(subject: Subject, data: LabeledImages) -> list[Flag]:
+    embed = subject.model.embed  # type: ignore[attr-defined]
+    with frozen(subject.model), torch.no_grad():
+        first, second = (embed(data.images[:48]).double() for _ in range(2))
+    change, spread = float((first - second).abs().mean()), float(first.std(0).mean())
+    if change <= REPEATED * spread:
+        return []
+    return [
+        Flag(
+            "stochastic_outputs",
+            f"Features of {len(first)} images differ from call to call by {change:.2g}, where images differ by "
+            f"{spread:.2g}.",
+            "Switch the randomness off: an adversary would average over it, this search does not.",
+        )
+    ]
 
 
 def _joined(parts: Sequence[Tensors], threat: Threat, of: int) -> Usefulness:

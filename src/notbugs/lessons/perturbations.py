@@ -39,7 +39,7 @@ def perturbations_lesson(seed: int, progress: Progress = silent) -> Lesson:
                 f"{100 * float(found.mean()):.0f} % at L2 {eps:g} (formula {100 * wanted:.0f} %)"
                 for eps, found, wanted in zip(BUDGETS, by_network, formula, strict=True)
             )
-            + f"; networks trained by gradient descent, {TRAINED} of them for each. The noise itself has length "
+            + f"; both networks trained by gradient descent, {TRAINED} pairs for each. The noise itself has length "
             f"{DIMENSIONS**0.5:.0f}.",
             f"A trained network says what its limit says on {100 * agreement:.1f} % of fresh noise.",
         ],
@@ -64,20 +64,26 @@ class _Draw:
         self.labels = torch.tensor([1.0, -1.0]).repeat(POINTS // 2)
         start = torch.randn(POINTS, DIMENSIONS, generator=self.draw)
         self.targets = torch.randint(2, (POINTS,), generator=self.draw).float() * 2 - 1
-        self.moved = perturbed(self.points, self.labels, start, self.targets, eps=eps, slope=SLOPE)
+        self.start, self.eps = start, eps
 
     def accuracy_of_limit(self) -> Tensor:
-        return self._right(self.points @ boundary(self.moved, self.targets))
+        moved = perturbed(self.limit, self.start, self.targets, eps=self.eps)
+        return self._right(self.points @ boundary(moved, self.targets))
 
     def accuracy_of_network(self) -> Tensor:
-        return self._right(self._trained(self.moved, self.targets)(self.points))
+        """Both networks trained: the one whose gradients move the noise, and the one that learns from it."""
+        first = self._trained(self.points, self.labels)
+        moved = perturbed(first, self.start, self.targets, eps=self.eps)
+        return self._right(self._trained(moved, self.targets)(self.points))
+
+    def limit(self, z: Tensor) -> Tensor:
+        return limit_output(self.points, self.labels, z, SLOPE)
 
     def agreement(self) -> float:
         """Of a network trained on the points and of its limit, on fresh noise."""
         fresh = torch.randn(5000, DIMENSIONS, generator=self.draw)
         trained = self._trained(self.points, self.labels)(fresh)
-        limit = limit_output(self.points, self.labels, fresh, SLOPE)
-        return float((trained.sign() == limit.sign()).double().mean())
+        return float((trained.sign() == self.limit(fresh).sign()).double().mean())
 
     def _right(self, said: Tensor) -> Tensor:
         return (said.sign() == self.labels).double().mean()

@@ -29,16 +29,34 @@ def require_logits(model: Classifier, images: Images, *, classes: int) -> int:
         ) from error
     if not torch.equal(some, images[:2]):
         raise NotbugsError("the model changes its images in place: let it work on a copy (images.clone())")
-    if not isinstance(logits, torch.Tensor) or logits.dim() != 2 or len(logits) != len(some):
-        shape = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
-        raise NotbugsError(
-            f"the model gives {shape} to {len(some)} images, expected logits of shape ({len(some)}, {classes})"
-        )
+    _require_rows("the model", logits, len(some), f"logits of shape ({len(some)}, {classes})")
     if not logits.is_floating_point():
         raise NotbugsError(f"the model gives {logits.dtype}, expected logits (real numbers), not labels")
     if logits.shape[1] < classes:
         raise NotbugsError(f"the model has {logits.shape[1]} classes, the data have {classes}")
     return int(logits.shape[1])
+
+
+def require_features(model: Classifier, images: Images) -> int:
+    """How many features `model.embed` gives to each image. Raises NotbugsError unless it gives a row of numbers."""
+    if not hasattr(model, "embed"):
+        raise NotbugsError(
+            f"{type(model).__name__} has no embed(); give it one: wrap(model, image_shape=...)"
+        )
+    some = images[:2]
+    with frozen(model), torch.no_grad():
+        features = model.embed(some)
+    _require_rows("embed()", features, len(some), f"features of shape ({len(some)}, n): flatten them")
+    if not features.is_floating_point():
+        raise NotbugsError(f"embed() gives {features.dtype}, expected real numbers")
+    return int(features.shape[1])
+
+
+def _require_rows(giver: str, given: object, count: int, expected: str) -> None:
+    if isinstance(given, torch.Tensor) and given.dim() == 2 and len(given) == count:
+        return
+    shape = tuple(given.shape) if isinstance(given, torch.Tensor) else type(given).__name__
+    raise NotbugsError(f"{giver} gives {shape} to {count} images, expected {expected}")
 
 
 def _grey_hint(model: Classifier, images: Images) -> str:
@@ -70,4 +88,4 @@ def answers_of(model: Classifier, images: Images) -> str:
     return " ".join(",".join(f"{value:.3g}" for value in row) for row in highest.tolist())
 
 
-__all__ = ["answers_of", "require_logits"]
+__all__ = ["answers_of", "require_features", "require_logits"]

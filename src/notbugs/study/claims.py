@@ -58,7 +58,7 @@ class More(Claim):
     The interval of the difference is Newcombe's (1998, method 10; that of paired counts where what counts for one
     says something of the other: two answers of one model, of which an image gets one, or its standing after few
     steps and after more). Of two models on the same images it is mostly too wide. Another training moves a student
-    by a point or two beyond it.
+    by a point or two beyond it. Raises NotbugsError for a number that is no share of images.
 
     >>> from notbugs.audits import Proportion
     >>> claim = More(says="better than guessing", more="a.clean", less=0.5, source="here")
@@ -74,6 +74,11 @@ class More(Claim):
     by: float = 0.0
     beyond: tuple[str, str] | None = None
     published: str = ""
+
+    def __post_init__(self) -> None:
+        for one in (self.more, self.less):
+            if not isinstance(one, str) and not 0 <= one <= 1:
+                raise NotbugsError(f"{self.says}: a metric, or a share between 0 and 1, not {one!r}")
 
     def metrics(self) -> tuple[str, ...]:
         named = (self.more, self.less, *(self.beyond or ()))
@@ -127,6 +132,8 @@ class Correlated(Claim):
             raise NotbugsError(
                 f"{self.says}: a correlation takes 5 families or more, got {len(self.families)}"
             )
+        if empty := [name for name, pairs in self.families.items() if not pairs]:
+            raise NotbugsError(f"{self.says}: no pair of metrics for {', '.join(empty)}")
 
     def metrics(self) -> tuple[str, ...]:
         return tuple(name for pairs in self.families.values() for pair in pairs for name in pair)

@@ -41,7 +41,8 @@ def run_study(
     `follows_robust` and `follows_nonrobust`; where the study asks for them, `on_<set>` with the same endings,
     `fooled_by_<set>` and `steps_<count>`. `verdicts` hold its claims against them.
 
-    Raises what `train` and the builders raise.
+    Of a finished study claims, titles and plots are brought up to date, and nothing is measured again. Raises
+    NotbugsError for test images of other classes, and what `train` and the builders raise.
 
     Example: `run_study(recipes.digits(), load("digits"), load("digits", split="test"), root=Path("runs"), seed=0)`,
     about 2 minutes, then `.result["metrics"]["d_nr.clean"]`.
@@ -49,6 +50,7 @@ def run_study(
     stages = open_study(study, data, test, root=root, seed=seed, precision=precision, watch=watch)
     run = stages.run
     if run.is_done:
+        rejudged(study, run)
         return run
     tests = {name: stages.tested(name) for name in study.measured}
     runs = {name: stages.model(name) for name in study.models}
@@ -135,6 +137,10 @@ def open_study(
     for name, one in study.sets.items():
         if isinstance(one, First) and one.of == DATA and one.count > len(data):
             raise NotbugsError(f"{study.name}: {name} takes {one.count} training images, {data} has fewer")
+    if data.class_names != test.class_names or data.images.shape[1:] != test.images.shape[1:]:
+        raise NotbugsError(
+            f"{study.name}: {test} has other classes or sizes than {data}: no test of what it teaches"
+        )
     for metric in study.spoken:
         _, follows, feature = metric.partition(".follows_")
         if follows and f"{feature}_class" not in test.columns:

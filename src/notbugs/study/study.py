@@ -69,9 +69,13 @@ class Study:
         if self.suite not in SUITES:
             raise unknown("suite", self.suite, SUITES)
         models, sets = list(self.models), [DATA, TEST, *self.sets]
-        for name in (*self.models, *self.sets):
-            if {"/", "\\", ".", ":"} & set(name) or name.startswith(("data_", "test_")):
+        for name in (self.name, *self.models, *self.sets):
+            if not name or {"/", "\\", ".", ":"} & set(name) or name.startswith(("data_", "test_")):
                 raise NotbugsError(f"{self.name}: a name is part of paths and metrics: not {name!r}")
+        if not models:
+            raise NotbugsError(f"{self.name}: a study needs a model")
+        require_positive("attack_steps", self.attack_steps)
+        require_positive("tested", self.tested)
         for name in {DATA, TEST} & set(self.sets):
             raise NotbugsError(
                 f"{self.name}: {name} is what the source's own images are called: not another set"

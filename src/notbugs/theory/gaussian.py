@@ -65,8 +65,7 @@ def robust_fit(covariance: Matrix, eps: float) -> RobustFit:
     (tensor([3.3022, 6.6377], dtype=torch.float64), 0.6734)
     """
     values, vectors = _decomposed(covariance)
-    if not 0 <= eps < math.inf:
-        raise NotbugsError(f"eps {eps}: a budget is a finite number of at least 0")
+    require_budget(eps)
     if eps == 0:
         return RobustFit(covariance.double(), math.inf)
     m = _falls_to(eps**2, lambda m: _spent(values, m), *_bracket(values, eps))
@@ -79,6 +78,8 @@ def robust_loss(fitted: Matrix, covariance: Matrix, eps: float) -> float:
     The same matrices need not commute. Raises NotbugsError as `robust_fit` does.
     """
     t, vectors = _decomposed(fitted)
+    _decomposed(covariance)
+    require_budget(eps)
     spread = (vectors.T @ covariance.double() @ vectors).diagonal()
     constant = 0.5 * (len(t) * math.log(2 * math.pi) + float(t.log().sum()))
     if eps == 0:
@@ -127,6 +128,12 @@ def linear_accuracy(weights: Vector, mean: Vector, covariance: Matrix, eps: floa
     w = weights.double()
     margin = w @ mean.double() - eps * w.norm()
     return float(torch.special.ndtr(margin / (w @ covariance.double() @ w).sqrt()))
+
+
+def require_budget(eps: float) -> None:
+    """Raise unless 0 <= eps < infinity."""
+    if not 0 <= eps < math.inf:
+        raise NotbugsError(f"eps {eps}: a budget is a finite number of at least 0")
 
 
 def _decomposed(covariance: Matrix) -> tuple[Vector, Matrix]:
@@ -181,6 +188,7 @@ __all__ = [
     "RobustFit",
     "linear_accuracy",
     "penalized_gap",
+    "require_budget",
     "robust_fit",
     "robust_loss",
     "worst_alignment",

@@ -9,6 +9,9 @@ of those of label -1:
 
     f(z) = phi(<P - slope N, z>) - phi(<N - slope P, z>),   and its sign is that of <P - N, z> = sum_n y_n <x_n, z>.
 
+Points of noise are orthogonal as far as they are few beside their dimensions: of 100 in 2000 a trained network is
+what the limit says, of 450 in 500 it teaches more than its limit would (92 % against 84 at eps 3).
+
 So a step along the gradient of f at any point adds a multiple of all training points together. Whoever is trained on
 points so moved, under the labels that they were moved to, has sum_n y'_n <x'_n, z> for a boundary: the labels of the
 points themselves may say nothing and cancel, the steps all say P - N, and add up. On points of noise of variance 1 in
@@ -17,12 +20,13 @@ there are fewer of them than dimensions: `learned_accuracy`.
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from notbugs.errors import NotbugsError
+from notbugs.errors import NotbugsError, require_positive
 
 Points = Float[Tensor, "points d"]
 Signs = Float[Tensor, " points"]
@@ -47,24 +51,23 @@ def limit_output(
 
 
 def perturbed(
-    points: Points,
-    labels: Signs,
+    f: Callable[[Float[Tensor, "moved d"]], Float[Tensor, " moved"]],
     start: Float[Tensor, "moved d"],
     targets: Float[Tensor, " moved"],
     *,
     eps: float,
-    slope: float,
 ) -> Float[Tensor, "moved d"]:
-    """`start`, moved by L2 `eps` along the gradient of the network that `points` and `labels` train, to `targets`."""
+    """`start`, moved by L2 `eps` along the gradient of a network `f`, or of a limit, to `targets`."""
     z = start.detach().clone().requires_grad_()
-    (gradient,) = torch.autograd.grad((targets * limit_output(points, labels, z, slope)).sum(), z)
+    (gradient,) = torch.autograd.grad((targets * f(z)).sum(), z)
     return start + eps * gradient / gradient.norm(dim=1, keepdim=True).clamp_min(1e-30)
 
 
 def learned_accuracy(eps: float, slope: float, crowding: float = 0.0) -> float:
     """How often a network trained on noise that was moved by L2 `eps`, under random targets, is right on the points
     that the first network was trained on: Phi(eps c / sqrt(1 + eps^2 c^2 crowding)), `crowding` being points /
-    dimensions.
+    dimensions. Of the limit; of trained networks where `crowding` is small. Raises NotbugsError for a slope that is
+    not above 0: some points have no gradient then.
 
     Of <x, sum_n y'_n x'_n> the noise itself is normal, with mean 0 and deviation sqrt(points d). The n-th step adds
     eps <x, g_n> / ||g_n||: c sqrt(d / points) from x itself, and a normal part of deviation c from all other points,
@@ -74,6 +77,7 @@ def learned_accuracy(eps: float, slope: float, crowding: float = 0.0) -> float:
     >>> learned_accuracy(0.0, slope=0.2), round(learned_accuracy(1.0, slope=1.0), 3)
     (0.5, 0.841)
     """
+    require_positive("slope", slope)
     correlation = -2 * slope / (1 + slope**2)
     alike = 0.5 + math.asin(correlation) / math.pi
     apart = (1 + slope) ** 2 / math.sqrt(2 * ((1 + slope**2) ** 2 + 4 * slope**2))

@@ -34,6 +34,12 @@ class GaussianModel:
     d: int
     sigma: float
 
+    def __post_init__(self) -> None:
+        if self.d < 1 or not 0 < self.sigma < math.inf:
+            raise NotbugsError(
+                f"x ~ N(y theta, sigma^2 I) needs d >= 1 and sigma > 0, got d {self.d}, {self.sigma}"
+            )
+
     @staticmethod
     def of(d: int, c: float = 0.5) -> "GaussianModel":
         """With the sigma that the theorems are about, c d^(1/4)."""
@@ -72,8 +78,10 @@ class BernoulliModel:
     tau: float
 
     def __post_init__(self) -> None:
-        if not 0 < self.tau <= 0.5:
-            raise NotbugsError(f"tau {self.tau}: values agree with probability 1/2 + tau, so 0 < tau <= 1/2")
+        if self.d < 1 or not 0 < self.tau <= 0.5:
+            raise NotbugsError(
+                f"d >= 1 values agree with probability 1/2 + tau, 0 < tau <= 1/2: got d {self.d}, tau {self.tau}"
+            )
 
     @staticmethod
     def of(d: int, c: float = 1.0) -> "BernoulliModel":
@@ -98,7 +106,7 @@ class BernoulliModel:
         """Of sign(<w, x>) under changes of every value by eps; by the central limit theorem over the d values."""
         margin = 2 * self.tau * w.sum() - eps * w.abs().sum()
         spread = math.sqrt(1 - 4 * self.tau**2) * w.norm()
-        return float(torch.special.ndtr(margin / spread))
+        return float(torch.special.ndtr(margin / spread) if spread > 0 else margin > 0)
 
     def rounded_accuracy(self, w: Vector, eps: float = 0.0) -> float:
         """Of sign(<w, sign(x)>): below eps 1 no change turns a sign, so that it is the accuracy without attack."""

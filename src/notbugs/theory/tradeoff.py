@@ -71,9 +71,16 @@ class Tradeoff:
         """The accuracies, clean and under attack with eps = 2 eta, of the best classifiers there are, from the most
         accurate (`strong` is the evidence of the strong feature, log(p / (1 - p)) / 2) to the most robust (infinity).
 
+        Raises NotbugsError for 2 eta >= 1: that adversary turns the strong feature too.
+
         >>> Tradeoff(p=0.95, eta=0.1, weak=400).frontier(torch.tensor([1.47, 100.0]))
         (tensor([0.9919, 0.9500]), tensor([0.0979, 0.9500]))
         """
+        if self.eta >= 0.5:
+            raise NotbugsError(
+                f"eta {self.eta}: an adversary of 2 eta turns the strong feature too, and the frontier is "
+                "another; take eta below 0.5"
+            )
         evidence = self.eta**2 * self.weak  # mean and variance of y t
         scale = evidence**0.5
 
