@@ -2,10 +2,17 @@
 
 from dataclasses import replace
 
+from notbugs.data.augment import Augmentation
 from notbugs.features import PushToTarget
-from notbugs.recipes.controls.setting import ARCH, GOH, ILYAS, LARGER, PUSH, PUSHED, TEN, THREAT
+from notbugs.recipes.controls.setting import ARCH, DECAYED, GOH, ILYAS, LARGER, PUSH, SLOW, TEN, THREAT
 from notbugs.recipes.hyperparameters import training_attack
 from notbugs.study import CHANCE, Built, More, Probed, Study, Trained
+
+STUDENTS = {
+    "d_rand": replace(SLOW, augment=Augmentation()),
+    "d_det": replace(DECAYED, lr=0.1, augment=Augmentation()),
+}
+"""What the push wrote is fine: of images that are shifted and turned a student of D_rand learns next to nothing."""
 
 
 def leakage() -> Study:
@@ -30,7 +37,7 @@ def leakage() -> Study:
         models={
             "standard": Trained(how=LARGER),
             "linear": Trained(how=linear, arch="linear"),
-            **{name: Trained(how=how, on=name) for name, how in PUSHED.items()},
+            **{name: Trained(how=how, on=name) for name, how in STUDENTS.items()},
             "read_rand": Probed(of="linear", on="d_rand", layer="logits"),
             "read_det": Probed(of="linear", on="d_det", layer="logits"),
         },
