@@ -77,7 +77,7 @@ def leakage() -> Study:
                 source=GOH,
             ),
         ),
-        duration="an hour on 2 cores",
+        duration="an hour and a quarter on 2 cores",
     )
 
 
