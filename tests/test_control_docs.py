@@ -49,6 +49,13 @@ def test_the_results_are_of_the_recipes_as_they_are(name):
     assert json.loads(to_json(control.computed())) == result["config"]["study"]
 
 
+def test_the_readme_counts_the_claims():
+    found = [one["finding"] for name in CONTROLS for one in result_of(name)["verdicts"]]
+    agree, open_, not_ = (found.count(one) for one in ("agrees", "undecided", "disagrees"))
+    said = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert f"of {len(found)} claims {agree} came out as expected, {open_} are open and {not_} did not" in said
+
+
 def test_signs_that_must_not_turn():
     """Whose features adversarial images carry; what fools one alone teaches nothing; what transfers is learned."""
     sources = result_of("sources")["metrics"]
