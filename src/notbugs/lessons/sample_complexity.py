@@ -46,7 +46,7 @@ def sample_complexity_lesson(seed: int, progress: Progress = silent) -> Lesson:
             f"Points needed for {100 * REACHED:g} % right, by dimension d: "
             + "; ".join(f"{way}: d^{_exponent(slope)}" for way, slope in slopes.items())
             + f" (mean over {DRAWS} draws of the training data, 95 % interval). The theorems say 0 clean; under "
-            f"attack between sqrt(d) / log d, which is d^{bound:.2f} here, and d^0.50.",
+            f"attack sqrt(d) / log d or more, which is d^{bound:.2f} here, and in the Gaussian model d^0.50 at most.",
             f"At d = {DIMENSIONS[-1]} the Gaussian model takes {_typical(needed['Gaussian, under attack']):.0f} "
             f"points under attack and {_typical(needed['Gaussian, clean']):.0f} without; the Bernoulli model "
             f"{_typical(needed['Bernoulli, under attack']):.0f}, and "
