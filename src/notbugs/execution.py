@@ -4,13 +4,15 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Collection, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import torch
 from torch import Tensor
@@ -26,72 +28,151 @@ Watch = Callable[[str], Progress]
 Task = Callable[[Watch], None]
 """A piece of work that leaves its result on disk; it must be importable by another process."""
 
+Message = tuple[str, int, int, str]
+"""A stage and what it reported: done, total, note."""
+
+
+Make = Callable[[int, Progress], Mapping[str, Tensor]]
+"""Makes shard `index`: tensors by name, which depend on nothing that was made before."""
+
+
+class Execution(ABC):
+    """Where shards are made. Subclasses are final frozen values; all of them give the same bytes."""
+
+    @abstractmethod
+    def made(
+        self, make: Make, indices: Sequence[int], inside: Callable[[int], Progress]
+    ) -> Iterator[tuple[int, Mapping[str, Tensor]]]:
+        """Each shard as it is done; `inside` gives the progress of what happens in one."""
+
+    @abstractmethod
+    def crew(self, workers: int, threads: int) -> AbstractContextManager["Crew"]:
+        """Those that tasks are given to, with so many threads each; none of them outlives the `with` block."""
+
+
+class Crew(ABC):
+    """Workers that tasks are given to."""
+
+    slots: int
+    """How many tasks can run at once."""
+
+    @abstractmethod
+    def begin(self, task: Task, stage: str) -> Future[None]:
+        """Have a task done; what it reports comes as messages of that stage."""
+
+    @abstractmethod
+    def messages(self) -> Iterator[Message]:
+        """What has been reported since the last call."""
+
+
+@final
+@dataclass(frozen=True)
+class Local(Execution):
+    """This process, one after the other."""
+
+    def made(
+        self, make: Make, indices: Sequence[int], inside: Callable[[int], Progress]
+    ) -> Iterator[tuple[int, Mapping[str, Tensor]]]:
+        for index in indices:
+            yield index, make(index, inside(index))
+
+    @contextmanager
+    def crew(self, workers: int, threads: int) -> Iterator[Crew]:
+        context = multiprocessing.get_context("spawn")
+        messages = (
+            context.SimpleQueue()
+        )  # written to without a thread: what a task said is there when it is done
+        # Its closing, by us or by our death, tells the workers to end.
+        wanted, unwanted = context.Pipe(duplex=False)
+        with ProcessPoolExecutor(workers, context, _begin, (messages, wanted, threads)) as pool:
+            try:
+                yield _Processes(pool, workers, messages)
+            except BrokenProcessPool as error:
+                raise NotbugsError(
+                    "a worker process was killed, most likely because memory ran out; the same command goes on where "
+                    "it was"
+                ) from error
+            finally:
+                unwanted.close()  # also after an error or Ctrl-C: nobody waits for work that nobody wants
+
+
+@final
+class _Processes(Crew):
+    def __init__(self, pool: ProcessPoolExecutor, slots: int, messages: Any) -> None:
+        self.slots, self._pool, self._messages = slots, pool, messages
+
+    def begin(self, task: Task, stage: str) -> Future[None]:
+        return self._pool.submit(task, _report)
+
+    def messages(self) -> Iterator[Message]:
+        while not self._messages.empty():
+            yield self._messages.get()
+
+
+LOCAL = Local()
+
 
 def map_shards(
-    make: Callable[[int], Mapping[str, Tensor]],
+    make: Make,
     count: int,
     directory: Path,
     *,
     progress: Progress = silent,
+    inside: Callable[[int], Progress] = lambda index: silent,
+    on: Execution = LOCAL,
 ) -> list[Path]:
-    """Make the shards that `directory` still lacks, in this process. Returns the paths of all of them.
+    """Make the shards that `directory` still lacks. Returns the paths of all of them.
 
     A shard is tensors by name: a part of a data set (`shard_of`), or what was found out about one.
     """
     paths = [shard_path(directory, index) for index in range(count)]
-    for index, path in enumerate(paths):
-        if not path.exists():
-            write_tensors(make(index), path)
-        progress(index + 1, count, "shards")
+    missing = [index for index, path in enumerate(paths) if not path.exists()]
+    if len(missing) < count:
+        progress(count - len(missing), count, "shards")
+    for number, (index, tensors) in enumerate(on.made(make, missing, inside), start=count - len(missing) + 1):
+        write_tensors(tensors, paths[index])
+        progress(number, count, "shards")
     return paths
 
 
 def side_by_side(
-    tasks: Mapping[str, Task], *, after: Mapping[str, Collection[str]], workers: int, watch: Watch
+    tasks: Mapping[str, Task],
+    *,
+    after: Mapping[str, Collection[str]],
+    workers: int,
+    watch: Watch,
+    on: Execution = LOCAL,
 ) -> None:
     """Run tasks in `workers` processes, each with its share of the threads; `after` names what a task waits for.
 
     Of those that can begin, the first in order begins. A small network on a CPU gains little from a second thread,
-    and loses much when something else wants the core; a second process gains nearly all. Tasks are told apart by
-    what they write: run directories, nothing is returned. The first error ends all of them and is raised here.
+    and loses much when something else wants the core; a second process gains nearly all. A cluster takes as many
+    as it has room for, with as many threads each. Tasks are told apart by what they write: run directories, nothing
+    is returned. The first error ends all of them and is raised here.
     """
-    context = multiprocessing.get_context("spawn")
-    messages = context.SimpleQueue()  # written to without a thread: what a task said is there when it is done
-    # Its closing, by us or by our death, tells the workers to end.
-    wanted, unwanted = context.Pipe(duplex=False)
-    threads = max(1, torch.get_num_threads() // workers)
     reports: dict[str, Progress] = {}
+    with on.crew(workers, max(1, torch.get_num_threads() // workers)) as crew:
 
-    def pass_on() -> None:
-        while not messages.empty():
-            stage, done, total, note = messages.get()
-            if stage not in reports:
-                reports[stage] = watch(stage)
-            reports[stage](done, total, note)
+        def pass_on() -> None:
+            for stage, done, total, note in crew.messages():
+                if stage not in reports:
+                    reports[stage] = watch(stage)
+                reports[stage](done, total, note)
 
-    with ProcessPoolExecutor(workers, context, _begin, (messages, wanted, threads)) as pool:
         waiting = dict(tasks)
         running: dict[str, Future[None]] = {}
-        try:
-            while waiting or running:
-                unfinished = {*waiting, *running}
-                ready = [name for name in waiting if unfinished.isdisjoint(after.get(name, ()))]
-                for name in ready[: workers - len(running)]:
-                    running[name] = pool.submit(waiting.pop(name), _report)
-                if not running:
-                    raise ValueError(f"tasks that wait for each other: {sorted(waiting)}")
-                wait(running.values(), timeout=0.1, return_when=FIRST_COMPLETED)
-                pass_on()
-                for name in [name for name, one in running.items() if one.done()]:
-                    running.pop(name).result()
+        while waiting or running:
+            unfinished = {*waiting, *running}
+            ready = [name for name in waiting if unfinished.isdisjoint(after.get(name, ()))]
+            for name in ready[: crew.slots - len(running)]:
+                running[name] = crew.begin(waiting.pop(name), name)
+            if not running:
+                raise ValueError(f"tasks that wait for each other: {sorted(waiting)}")
+            wait(running.values(), timeout=0.1, return_when=FIRST_COMPLETED)
             pass_on()
-        except BrokenProcessPool as error:
-            raise NotbugsError(
-                "a worker process was killed, most likely because memory ran out; the same command goes on where "
-                "it was"
-            ) from error
-        finally:
-            unwanted.close()  # also after an error or Ctrl-C: nobody waits for work that nobody wants
+            for name in [name for name, one in running.items() if one.done()]:
+                running.pop(name).result()
+        pass_on()
 
 
 _messages: Any = None

@@ -8,6 +8,7 @@ import torch
 
 from notbugs.attacks import FMN, PGD
 from notbugs.audits import (
+    AdversarialAudit,
     audit,
     cascade,
     default_attacks,
@@ -64,6 +65,19 @@ def trained() -> ImageClassifier:
     model = build("convnet-16-32-32-32", classes=10, seed=0)
     config = TrainConfig(epochs=8, lr=0.1, batch_size=64, precision="float32")
     return train(model, planted("train", count=1500), config, seed=0)
+
+
+Watched = tuple[AdversarialAudit, list[tuple[int, int]]]
+
+
+@pytest.fixture(scope="module")
+def watched(data: LabeledImages, trained: ImageClassifier) -> Watched:
+    """An audit with every default, and how far it said to be."""
+    reports: list[tuple[int, int]] = []
+    found = audit(
+        trained, data, threat=L2(0.07), progress=lambda done, total, note: reports.append((done, total))
+    )
+    return found, reports
 
 
 def test_reduced_precision_never_flatters(data: LabeledImages, trained: ImageClassifier) -> None:
@@ -136,8 +150,8 @@ def test_in_l1_the_default_takes_sparse_steps() -> None:
     assert [str(attack) for attack in default_attacks(L1(12))] == ["apgd:l1:12:20", "apgd-margin:l1:12:20"]
 
 
-def test_every_class_is_counted_by_itself(data: LabeledImages, trained: ImageClassifier) -> None:
-    found = audit(trained, data, threat=L2(0.07))
+def test_every_class_is_counted_by_itself(data: LabeledImages, watched: Watched) -> None:
+    found, _ = watched
     clean, robust = zip(*found.by_class.values(), strict=True)
     assert sum(one.n for one in clean) == len(data)
     assert sum(one.count for one in clean) == found.clean.count
@@ -146,8 +160,10 @@ def test_every_class_is_counted_by_itself(data: LabeledImages, trained: ImageCla
     assert found.to_json()["metrics"][f"class.{name}.robust_accuracy"] == found.by_class[name][1].value
 
 
-def test_the_images_found_are_what_it_says_of_them(data: LabeledImages, trained: ImageClassifier) -> None:
-    audited = audit(trained, data, threat=L2(0.07))
+def test_the_images_found_are_what_it_says_of_them(
+    data: LabeledImages, trained: ImageClassifier, watched: Watched
+) -> None:
+    audited, _ = watched
     found, fell = audited.found, audited.found.columns["fell_to"] >= 0
     with torch.no_grad():
         predicted = trained(found.images).argmax(1)
@@ -160,9 +176,8 @@ def test_the_images_found_are_what_it_says_of_them(data: LabeledImages, trained:
     assert distances.max() <= 0.07 + 1e-5
 
 
-def test_progress_only_rises_and_ends_at_its_total(data: LabeledImages, trained: ImageClassifier) -> None:
-    reports: list[tuple[int, int]] = []
-    audit(trained, data, threat=L2(0.07), progress=lambda done, total, note: reports.append((done, total)))
+def test_progress_only_rises_and_ends_at_its_total(watched: Watched) -> None:
+    _, reports = watched
     assert reports == sorted(reports)
     assert len({total for _, total in reports}) == 1
     assert reports[-1][0] == reports[-1][1]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import torch
 
     from notbugs.data import LabeledImages
+    from notbugs.execution import Execution
     from notbugs.jobs import Job
     from notbugs.models import Card
     from notbugs.progress import Progress
@@ -54,6 +55,17 @@ class Common:
     precision: Annotated[
         str, Parameter(help="auto, float32 or bfloat16 (results are verified in float32).")
     ] = "auto"
+    on: Annotated[
+        Literal["local", "ray"],
+        Parameter(help="Where shards and stages are made: here, or on a Ray cluster."),
+    ] = "local"
+    ray_address: Annotated[
+        str, Parameter(help="Of a cluster that is there, host:port or auto; else this machine is one.")
+    ] = ""
+    ray_gpus: Annotated[
+        float,
+        Parameter(help="What a task takes of a GPU there; 0.25: four share one. Default: 1 on CUDA, else 0."),
+    ] = -1.0
     quiet: Annotated[bool, Parameter(help="No progress.", negative=())] = False
     json: Annotated[
         bool, Parameter(help="Print the result as JSON on stdout, and nothing else.", negative=())
@@ -87,6 +99,8 @@ def settle(common: Common) -> None:
     choose_precision(common.precision, device_of(common))
     if common.seed < 0:
         raise NotbugsError(f"seed must be >= 0, got {common.seed}")
+    if common.on == "local" and (common.ray_address or common.ray_gpus >= 0):
+        raise NotbugsError("--ray-address and --ray-gpus go with --on ray")
     keep_freed_memory()
 
 
@@ -129,7 +143,27 @@ def require_same_classes(model: str, images: "LabeledImages") -> None:
 def job_of(common: Common, progress: "Progress") -> "Job":
     from notbugs.jobs import Job
 
-    return Job(root=common.out, seed=common.seed, precision=common.precision, progress=progress)
+    return Job(
+        root=common.out,
+        seed=common.seed,
+        precision=common.precision,
+        progress=progress,
+        on=execution_of(common),
+    )
+
+
+def execution_of(common: Common) -> "Execution":
+    from notbugs.execution import LOCAL
+
+    if common.on == "local":
+        return LOCAL
+    from notbugs.cluster import OnRay
+
+    asked = common.ray_gpus >= 0
+    return OnRay(
+        address=common.ray_address,
+        gpus=common.ray_gpus if asked else float(device_of(common).type == "cuda"),
+    )
 
 
 def show(run: "Run", common: Common) -> None:

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from notbugs.app.cli import app
-from notbugs.app.options import DEFAULT, Common, DataRoot, load_images, say, settle, show
+from notbugs.app.options import (
+    DEFAULT,
+    Common,
+    DataRoot,
+    device_of,
+    execution_of,
+    load_images,
+    say,
+    settle,
+    show,
+)
 from notbugs.errors import NotbugsError, unknown
 
 if TYPE_CHECKING:
@@ -74,7 +84,7 @@ def study(
             time = f"; takes {chosen.duration}" if is_own and chosen.duration else ""
             say(f"{chosen.name}: {images}, {chosen.arch}, {chosen.threat}{time}")
         with watching(quiet=common.quiet) as watch:
-            if images.images.device.type == "cpu" and (os.cpu_count() or 1) > 1:
+            if common.on == "ray" or (images.images.device.type == "cpu" and (os.cpu_count() or 1) > 1):
                 _prepare(chosen, data_root, common, watch)
             run_study(chosen, images, test, watch=watch, **keywords)
     is_changed = was_done and rejudged(chosen, run)
@@ -137,16 +147,19 @@ def _prepare(study: "Study", data_root: Path | None, common: Common, watch: "Wat
     after |= {f"test_{name}": study.measured_with(name) for name in study.measured}
     tasks = {stage: partial(work, stage) for stage in (*models, *sets, *tests)}
     workers = min(os.cpu_count() or 1, len(models))
-    side_by_side(tasks, after=after, workers=workers, watch=watch)
+    side_by_side(tasks, after=after, workers=workers, watch=watch, on=execution_of(common))
 
 
 def _stage(study: "Study", data_root: Path | None, common: Common, stage: str, watch: "Watch") -> None:
     """One stage, in a worker: a study's directories are all that it shares with the others."""
+    from notbugs.execution import LOCAL
     from notbugs.study import open_study
 
-    images, test = _both_splits(study.source, data_root, common.seed)
+    images, test = (one.to(device_of(common)) for one in _both_splits(study.source, data_root, common.seed))
+    # Of a set that is built every shard is a task of its own.
+    on = execution_of(common) if stage.startswith("data_") else LOCAL
     stages = open_study(
-        study, images, test, root=common.out, seed=common.seed, precision=common.precision, watch=watch
+        study, images, test, root=common.out, seed=common.seed, precision=common.precision, watch=watch, on=on
     )
     if stage in study.models:
         stages.model(stage)

@@ -19,6 +19,7 @@ from notbugs.execution import map_shards
 from notbugs.jobs.job import Job, resolved_precision
 from notbugs.jobs.subject import Subject
 from notbugs.models.logits import require_logits
+from notbugs.progress import Progress
 from notbugs.runs import Run, open_run
 from notbugs.seeds import derived_seed
 from notbugs.threats import Threat, parse_threat
@@ -64,13 +65,10 @@ def adversarial_job(
         return run
     clock, count = run.clock(), -(-len(data) // shard_size)
 
-    def make(index: int) -> Mapping[str, Tensor]:
+    seed = job.seed
+
+    def make(index: int, progress: Progress) -> Mapping[str, Tensor]:
         rows = torch.arange(index * shard_size, min((index + 1) * shard_size, len(data)))
-
-        def inside(done: int, total: int, note: str) -> None:
-            part = len(rows) * done // max(1, total)
-            job.progress(index * shard_size + part, len(data), f"images; {note}")
-
         found = audit(
             model,
             data.take(rows.to(data.labels.device)),
@@ -78,17 +76,24 @@ def adversarial_job(
             attacks=attacks,
             nearest=nearest,
             sanity=False,
-            seed=derived_seed(job.seed, "audit", index),
+            seed=derived_seed(seed, "audit", index),
             precision=precision,
-            progress=inside,
+            progress=progress,
         ).found
         return {**shard_of(found), "index": rows.to(data.labels.device)}
+
+    def inside(index: int) -> Progress:
+        def report(done: int, total: int, note: str) -> None:
+            part = min(shard_size, len(data) - index * shard_size) * done // max(1, total)
+            job.progress(index * shard_size + part, len(data), f"images; {note}")
+
+        return report
 
     def keep(done: int, total: int, note: str) -> None:
         clock.keep()
         job.progress(min(done * shard_size, len(data)), len(data), "images")
 
-    map_shards(make, count, run.path, progress=keep)
+    map_shards(make, count, run.path, progress=keep, inside=inside, on=job.on)
     every = (*attacks, *([nearest] if nearest else []))
     audited = AdversarialAudit(
         threat=threat,

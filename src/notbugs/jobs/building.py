@@ -1,17 +1,20 @@
 """Building a data set as a run directory, shard by shard."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from notbugs.data.labeled import LabeledImages
 from notbugs.data.shards import concatenate, is_complete, read_built, read_shard, shard_of, write_origin
 from notbugs.execution import map_shards
 from notbugs.features import SHARD_SIZE, Builder, build_shard, built_origin, prepare, shard_count
+from notbugs.features.builder import Source
 from notbugs.jobs.job import Job, resolved_precision
 from notbugs.models import model_digest
+from notbugs.progress import Progress
 from notbugs.runs import Run, open_run
 
 
@@ -49,12 +52,8 @@ def build_job(
         clock.keep()
         job.progress(done, total, note)
 
-    shards = map_shards(
-        lambda index: shard_of(build_shard(builder, source, index, seed=job.seed, shard_size=shard_size)),
-        shard_count(data, shard_size),
-        run.path,
-        progress=report,
-    )
+    make = partial(_shard, builder, source, job.seed, shard_size)
+    shards = map_shards(make, shard_count(data, shard_size), run.path, progress=report, on=job.on)
     origin = built_origin(builder, model, data, seed=job.seed, others=others)
     # Measured on what is on disk, whichever call wrote it.
     parts = [read_shard(path, class_names=data.class_names, origin=data.origin) for path in shards]
@@ -72,6 +71,12 @@ def build_job(
         }
     )
     return run
+
+
+def _shard(
+    builder: Builder, source: Source, seed: int, shard_size: int, index: int, progress: Progress
+) -> dict[str, Tensor]:
+    return shard_of(build_shard(builder, source, index, seed=seed, shard_size=shard_size))
 
 
 def build_flags(name: str, measured: Mapping[str, float]) -> list[dict[str, str]]:

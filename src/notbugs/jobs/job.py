@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import torch
 
 from notbugs.data.labeled import LabeledImages
+from notbugs.execution import LOCAL, Execution
 from notbugs.hardware import Precision, choose_precision
 from notbugs.progress import Progress, silent
 
@@ -14,12 +15,16 @@ from notbugs.progress import Progress, silent
 @final
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """Where and how: the root of the run directories, the seed, who watches."""
+    """Where and how: the root of the run directories, the seed, who watches, where shards are made."""
 
     root: Path
     seed: int
     precision: str = "auto"
     progress: Progress = silent
+    on: Execution = LOCAL
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "progress": silent}  # who watches stays where he is
 
 
 def resolved_precision(precision: str, data: LabeledImages) -> Precision:

@@ -1,7 +1,6 @@
 """Where answers go with a region's content: a section of an audit as a run directory, row by row of windows."""
 
 from collections.abc import Sequence
-from functools import cache
 
 import torch
 
@@ -15,6 +14,7 @@ from notbugs.jobs.job import Job
 from notbugs.jobs.section import Measured, Tensors, parts_of, section_job, views_once
 from notbugs.jobs.subject import Subject
 from notbugs.models import frozen
+from notbugs.once import Once
 from notbugs.progress import Progress
 from notbugs.runs import Run
 from notbugs.threats import MaskFile
@@ -27,7 +27,7 @@ def region_job(
     windows = windows_of(*data.images.shape[2:])
     rows = len(windows.top)
     views = views_once(job, subject, data)
-    swaps = cache(lambda: swaps_of(subject.model, data, seed=job.seed))
+    swaps = Once(lambda: swaps_of(subject.model, data, seed=job.seed))
 
     def make(index: int, progress: Progress) -> Tensors:
         with frozen(subject.model):

@@ -1,7 +1,6 @@
 """One section of an audit as a run directory, made part by part and summed up at the end."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from typing import Any
 
 from torch import Tensor
@@ -14,6 +13,7 @@ from notbugs.errors import NotbugsError
 from notbugs.execution import map_shards
 from notbugs.jobs.job import Job, resolved_precision
 from notbugs.jobs.subject import Subject
+from notbugs.once import Once
 from notbugs.progress import Progress
 from notbugs.runs import Run, open_run
 
@@ -48,17 +48,17 @@ def section_job(
         return run
     clock = run.clock()
 
-    def part(index: int) -> Tensors:
-        def inside(done: int, total: int, note: str) -> None:
+    def inside(index: int) -> Progress:
+        def report(done: int, total: int, note: str) -> None:
             job.progress(100 * index + 100 * done // max(1, total), 100 * count, note)
 
-        return make(index, inside)
+        return report
 
     def keep(done: int, total: int, note: str) -> None:
         clock.keep()
         job.progress(100 * done, 100 * total, "")
 
-    map_shards(part, count, run.path, progress=keep)
+    map_shards(make, count, run.path, progress=keep, inside=inside, on=job.on)
     measured, flags = summary(parts_of(run))
     run.finish(
         {
@@ -81,9 +81,10 @@ def section_job(
     return run
 
 
-def views_once(job: Job, subject: Subject, data: LabeledImages) -> Callable[[], Views]:
+def views_once(job: Job, subject: Subject, data: LabeledImages) -> Once[Views]:
     """The forms of a model that are asked: made when something is left to ask, and once."""
-    return cache(lambda: views_of(subject.model, data.images.device, precision=job.precision))
+    model, precision = subject.model, job.precision
+    return Once(lambda: views_of(model, data.images.device, precision=precision))
 
 
 def parts_of(run: Run) -> list[dict[str, Tensor]]:

@@ -1,7 +1,6 @@
 """The sections of an audit about shifts and frequencies, each a run directory of its own, made part by part."""
 
 from collections.abc import Mapping, Sequence
-from functools import cache
 
 import torch
 from torch import Tensor
@@ -21,6 +20,7 @@ from notbugs.jobs.job import Job
 from notbugs.jobs.section import Measured, Tensors, parts_of, section_job, views_once
 from notbugs.jobs.subject import Subject
 from notbugs.models import frozen
+from notbugs.once import Once
 from notbugs.progress import Progress
 from notbugs.runs import Run
 from notbugs.shifts import Shift
@@ -44,7 +44,7 @@ def shifts_job(
     names = list(groups)
 
     asked = views_once(job, subject, data)
-    clean = cache(lambda: predictions(subject.model, data.images) == data.labels)
+    clean = Once(lambda: predictions(subject.model, data.images) == data.labels)
     known: dict[str, Tensor] = {}  # groups may share shifts: what takes the shape away leaves the texture
 
     def make(index: int, progress: Progress) -> Tensors:

@@ -13,7 +13,7 @@ from notbugs.audits import Proportion, default_attacks
 from notbugs.data.labeled import LabeledImages
 from notbugs.description import to_json
 from notbugs.errors import NotbugsError
-from notbugs.execution import Watch
+from notbugs.execution import LOCAL, Execution, Watch
 from notbugs.expectations import closed_forms, det_closed_forms
 from notbugs.jobs import resolved_precision
 from notbugs.progress import silent
@@ -33,6 +33,7 @@ def run_study(
     seed: int,
     precision: str = "auto",
     watch: Watch = lambda stage: silent,
+    on: Execution = LOCAL,
 ) -> Run:
     """Run, or resume, a study. The directory holds every model, data set and test as a run of its own.
 
@@ -47,7 +48,7 @@ def run_study(
     Example: `run_study(recipes.digits(), load("digits"), load("digits", split="test"), root=Path("runs"), seed=0)`,
     about 2 minutes, then `.result["metrics"]["d_nr.clean"]`.
     """
-    stages = open_study(study, data, test, root=root, seed=seed, precision=precision, watch=watch)
+    stages = open_study(study, data, test, root=root, seed=seed, precision=precision, watch=watch, on=on)
     run = stages.run
     if run.is_done:
         rejudged(study, run)
@@ -132,6 +133,7 @@ def open_study(
     seed: int,
     precision: str = "auto",
     watch: Watch = lambda stage: silent,
+    on: Execution = LOCAL,
 ) -> Stages:
     """The directory of a study, and its stages, none of them run yet."""
     for name, one in study.sets.items():
@@ -155,7 +157,9 @@ def open_study(
         "precision": precision,
     }
     run = open_run(root, study.name, described)
-    return Stages(run=run, study=study, data=data, test=test, seed=seed, precision=precision, watch=watch)
+    return Stages(
+        run=run, study=study, data=data, test=test, seed=seed, precision=precision, watch=watch, on=on
+    )
 
 
 def flags(

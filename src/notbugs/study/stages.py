@@ -5,7 +5,7 @@ from typing import final
 
 from notbugs.data.labeled import LabeledImages
 from notbugs.description import describe
-from notbugs.execution import Watch
+from notbugs.execution import LOCAL, Execution, Watch
 from notbugs.jobs import (
     Job,
     build_job,
@@ -38,6 +38,7 @@ class Stages:
     seed: int
     precision: str
     watch: Watch
+    on: Execution = LOCAL
 
     def model(self, name: str) -> Run:
         """The trained model `name`."""
@@ -125,7 +126,9 @@ class Stages:
     def _job(self, stage: str, name: str) -> Job:
         # Each stage has a seed of its own: a student must not begin with its teacher's weights.
         own = derived_seed(self.seed, name) % 2**31
-        return Job(root=self.run.path, seed=own, precision=self.precision, progress=self.watch(stage))
+        return Job(
+            root=self.run.path, seed=own, precision=self.precision, progress=self.watch(stage), on=self.on
+        )
 
 
 def budgets(study: Study) -> tuple[Threat, Threat]:

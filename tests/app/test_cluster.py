@@ -1,0 +1,177 @@
+"""Commands on a Ray cluster: the same bytes as here, also where a machine dies."""
+
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from benchmarks.machines import Machines
+
+from notbugs.models import build, save_model
+
+pytest.importorskip("ray", reason="Ray is not installed")
+
+TIMED = ("result.json", "report.html", "provenance.json")  # they say how long it took, and where
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Machines]:
+    """A machine of one core, and whatever a test adds."""
+    machines = Machines()
+    yield machines
+    machines.end()
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    path = tmp_path / "model.safetensors"
+    save_model(build("convnet-8-8-8-8", classes=10, seed=0), path)
+    return path
+
+
+def start(cluster: Machines, *command: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, *map(str, command)],
+        env=cluster.environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    said, errors = process.communicate()
+    assert process.returncode == 0, errors
+    return said
+
+
+def notbugs(*tokens: object) -> tuple[object, ...]:
+    return "-m", "notbugs.app", *tokens, "--quiet"
+
+
+def files(out: Path) -> dict[str, bytes]:
+    found = [path for path in out.rglob("*") if path.is_file() and path.name not in TIMED]
+    return {str(path.relative_to(out)): path.read_bytes() for path in found}
+
+
+def test_a_machine_dies_and_the_bytes_are_the_same(tmp_path: Path, cluster: Machines, model: Path) -> None:
+    command = ["build", "robust", "--data", "planted", "--model", model, "--steps", 40]
+    doomed = cluster.add()
+    there = start(
+        cluster,
+        *notbugs(*command, "--out", tmp_path / "ray", "--on", "ray", "--ray-address", cluster.address),
+    )
+    while len(list(tmp_path.glob("ray/*/shard-*"))) < 2:
+        assert there.poll() is None, there.communicate()[1]
+        time.sleep(0.05)
+    cluster.kill(doomed)
+    cluster.add()
+    made = len(list(tmp_path.glob("ray/*/shard-*")))
+    finish(there)
+    finish(start(cluster, *notbugs(*command, "--out", tmp_path / "local")))
+    here = files(tmp_path / "local")
+    assert files(tmp_path / "ray") == here
+    assert 2 <= made < sum("shard-" in name for name in here), "it died in the middle"
+
+
+def test_an_audit_is_the_same(tmp_path: Path, cluster: Machines, model: Path) -> None:
+    command = ["audit", model, "--data", "planted", "--suite", "quick", "--n", 300]
+    finish(
+        start(
+            cluster,
+            *notbugs(*command, "--out", tmp_path / "ray", "--on", "ray", "--ray-address", cluster.address),
+        )
+    )
+    finish(start(cluster, *notbugs(*command, "--out", tmp_path / "local")))
+    assert files(tmp_path / "ray") == files(tmp_path / "local")
+
+
+SCRIPT = """
+import sys, time
+from functools import partial
+from pathlib import Path
+from notbugs.cluster import OnRay
+from notbugs.errors import NotbugsError
+from notbugs.execution import side_by_side
+from notbugs.progress import silent
+
+def note(where, name, watch):
+    progress = watch(name)
+    progress(1, 2, "begun")
+    began = time.time()
+    time.sleep(0.3)
+    Path(where, name).write_text(f"{began} {time.time()}")
+    progress(2, 2, "done")
+
+def refuse(watch):
+    raise NotbugsError("this cannot be done")
+
+where, on = sys.argv[1], OnRay(address=sys.argv[2])
+seen = {}
+def watch(stage):
+    return lambda done, total, note: seen.__setitem__(stage, done)
+tasks = {name: partial(note, where, name) for name in ("last", "first", "free")}
+side_by_side(tasks, after={"last": ["first"]}, workers=2, watch=watch, on=on)
+print(seen)
+tasks = {"wrong": refuse, "never": partial(note, where, "never")}
+for gpus, asked in ((0, tasks), (1, tasks)):
+    try:
+        side_by_side(asked, after={"never": ["wrong"]}, workers=2, watch=lambda stage: silent,
+            on=OnRay(address=sys.argv[2], gpus=gpus))
+    except NotbugsError as error:
+        print(error)
+"""
+
+
+def test_tasks_wait_for_what_they_need_and_errors_come_home(tmp_path: Path, cluster: Machines) -> None:
+    (tmp_path / "script.py").write_text(textwrap.dedent(SCRIPT))
+    seen, refused, missing = finish(
+        start(cluster, tmp_path / "script.py", tmp_path, cluster.address)
+    ).splitlines()
+    first, last = (
+        [float(one) for one in (tmp_path / name).read_text().split()] for name in ("first", "last")
+    )
+    assert last[0] >= first[1]
+    assert eval(seen) == {"first": 2, "free": 2, "last": 2}
+    assert refused == "this cannot be done"
+    assert "no machine of the cluster has the 1 CPU and 1 GPU that a task takes" in missing
+    assert not (tmp_path / "never").exists()
+
+
+def test_a_cluster_that_is_not_there_is_a_line(tmp_path: Path, cluster: Machines, model: Path) -> None:
+    command = ["build", "robust", "--data", "planted", "--model", model, "--out", tmp_path / "runs"]
+    process = start(cluster, *notbugs(*command, "--on", "ray", "--ray-address", "127.0.0.1:1"))
+    _, errors = process.communicate()
+    assert process.returncode == 2
+    assert "no Ray cluster answers at 127.0.0.1:1" in errors
+    assert len(errors.strip().splitlines()) == 1
+
+
+def test_nothing_asks_for_ray_where_nobody_has_asked_for_it(
+    tmp_path: Path, cluster: Machines, model: Path
+) -> None:
+    command = [
+        "build",
+        "robust",
+        "--data",
+        "digits",
+        "--model",
+        str(model),
+        "--steps",
+        "1",
+        "--out",
+        str(tmp_path),
+    ]
+    script = f"import sys; from notbugs.app.cli import main; main({command}); assert 'ray' not in sys.modules"
+    finish(start(cluster, "-c", script))
+
+
+def test_options_of_a_cluster_without_one_are_refused(cluster: Machines, model: Path) -> None:
+    process = start(
+        cluster, *notbugs("build", "robust", "--data", "digits", "--model", model, "--ray-gpus", 1)
+    )
+    assert "--ray-address and --ray-gpus go with --on ray" in process.communicate()[1]
+    assert process.returncode == 2
