@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from notbugs.data import LabeledImages
+from notbugs.data.shards import shard_of
 from notbugs.errors import NotbugsError
 from notbugs.features import Answered, PushAlone, build_dataset, build_shard, prepare
 from notbugs.features.untransferable import _divergence
@@ -45,7 +46,7 @@ def test_the_other_is_moved_less_than_by_an_ordinary_push(
         moved = [(other(one.images) - other(part.images)).norm(dim=1).mean() for one in (made, ordinary)]
     assert moved[0] < 0.7 * moved[1]
     assert torch.equal(made.labels, (part.labels + 1) % 10)
-    assert ALONE.measured(made)["fooling_rate"] == pytest.approx(turned(model, made))
+    assert ALONE.measured(shard_of(made))["fooling_rate"] == pytest.approx(turned(model, made))
 
 
 def test_the_divergence_is_that_of_the_answer_before_from_the_one_after() -> None:
@@ -82,7 +83,7 @@ def test_answers_become_labels(model: ImageClassifier, data: LabeledImages) -> N
         assert torch.equal(made.labels, model(data.images).argmax(1))
     assert torch.equal(made.images, data.images)
     wrong = float((made.labels != data.labels).float().mean())
-    assert Answered().measured(made) == {"wrong_labels": pytest.approx(wrong)}
+    assert Answered().measured(shard_of(made)) == {"wrong_labels": pytest.approx(wrong)}
 
 
 def test_a_student_for_each_set() -> None:

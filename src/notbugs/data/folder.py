@@ -1,22 +1,28 @@
 """A folder with one folder of images per class."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import final
 
 import numpy as np
 import torch
 
-from notbugs.data.decoding import IMAGE_SUFFIXES, Encoded, choose_frame, decode_images
+from notbugs.data.decoding import IMAGE_SUFFIXES, Encoded, Frame, choose_frame, decode_images
 from notbugs.data.labeled import LabeledImages, Origin
 from notbugs.data.splits import every_fifth, require_split
+from notbugs.data.stored import Reader, read_or_stored
 from notbugs.errors import NotbugsError, unknown
+from notbugs.tensors import Images
 
 _DECIDE = 1000  # evenly spaced images of the training split that decide the frame
 
 _ALIASES = {"train": ("train",), "test": ("test", "validation", "valid", "val")}
 
 
-def read_folder(path: Path, *, split: str = "train", size: int | None = None) -> LabeledImages:
+def read_folder(
+    path: Path, *, split: str = "train", size: int | None = None, stored: bool | None = None
+) -> LabeledImages:
     """The images of `path/CLASS/...`, or of `path/train/CLASS/...` and `path/test/CLASS/...` where those
     exist.
 
@@ -24,7 +30,8 @@ def read_folder(path: Path, *, split: str = "train", size: int | None = None) ->
     `path/test`, a folder `validation`, `valid` or `val` is the test split; without any of them, every 5th
     image of each class is. Files that are not called .jpg .jpeg .png .webp .bmp .gif, and names that begin
     with a dot, are ignored. How images become RGB of one size: see `notbugs.data.decoding`; up to 1000
-    evenly spaced images of the training split decide the size, unless `size` (pixels) does.
+    evenly spaced images of the training split decide the size, unless `size` (pixels) does. `stored`: leave them in
+    their files until they are asked for (`StoredImages`); by default what does not fit into memory.
 
     Raises NotbugsError, naming the file, for a path that is no readable folder, one without class folders,
     a class folder without images, a class that is in the test split only, and an image that does not
@@ -56,9 +63,9 @@ def read_folder(path: Path, *, split: str = "train", size: int | None = None) ->
                 f"add images or a folder {path}/{split}"
             )
     step = -(-len(train_files) // _DECIDE)
-    frame = choose_frame(_contents(train_files[::step]), size=size)
+    frame = choose_frame(_contents(str(file) for file, _ in train_files[::step]), size=size)
     return LabeledImages(
-        images=decode_images(_contents(files), count=len(files), frame=frame),
+        images=read_or_stored(FolderReader(tuple(str(file) for file, _ in files), frame), stored=stored),
         labels=torch.tensor([label for _, label in files]),
         class_names=class_names,
         origin=Origin(name=path.resolve().name),
@@ -120,11 +127,27 @@ def _images_below(folder: Path) -> Iterator[Path]:
             yield from _images_below(entry)
 
 
-def _contents(files: list[tuple[Path, int]]) -> Iterator[Encoded]:
-    for file, _ in files:
+def _contents(files: Iterable[str]) -> Iterator[Encoded]:
+    for file in files:
         try:
-            yield str(file), file.read_bytes()
+            yield file, Path(file).read_bytes()
         except OSError as error:
             raise NotbugsError(
                 f"{file} cannot be read ({error.strerror}); check the file or remove it"
             ) from error
+
+
+@final
+@dataclass(frozen=True)
+class FolderReader(Reader):
+    """Images in files of their own, all of which become one frame."""
+
+    files: tuple[str, ...]
+    frame: Frame
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        return len(self.files), 3, *self.frame
+
+    def read(self, rows: np.ndarray) -> Images:
+        return decode_images(_contents(self.files[row] for row in rows), count=len(rows), frame=self.frame)

@@ -4,11 +4,13 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 from typing import Any, final
 
 import numpy as np
 import torch
 
+from notbugs.data.stored import StoredImages
 from notbugs.errors import NotbugsError
 from notbugs.tensors import Images, Labels
 
@@ -64,8 +66,10 @@ class LabeledImages:
                 f"{self.origin.name}: labels are {self.labels.dtype} of shape {tuple(self.labels.shape)}, expected "
                 "int64 of shape (n,); convert with labels.long()"
             )
-        # Also false where there is a NaN.
-        if not (self.images.amin() >= 0 and self.images.amax() <= 1):
+        # Also false where there is a NaN. What is stored is looked at when it is read.
+        if not isinstance(self.images, StoredImages) and not (
+            self.images.amin() >= 0 and self.images.amax() <= 1
+        ):
             outside = ~((self.images >= 0) & (self.images <= 1)).flatten(1).all(1)
             row = int(outside.nonzero()[0])
             raise NotbugsError(
@@ -92,17 +96,27 @@ class LabeledImages:
         return len(self.class_names)
 
     def take(self, rows: torch.Tensor) -> "LabeledImages":
-        """The rows named by `rows` (indices or a mask), with all their columns."""
+        """The rows named by `rows` (indices or a mask), with all their columns, in memory."""
+        return self._of(rows, self.images[rows])
+
+    def _of(self, rows: torch.Tensor, images: Images) -> "LabeledImages":
         return replace(
             self,
-            images=self.images[rows],
+            images=images,
             labels=self.labels[rows],
             columns={name: column[rows] for name, column in self.columns.items()},
         )
 
     def first(self, count: int) -> "LabeledImages":
         """At most the first `count` images."""
-        return self if count >= len(self) else self.take(torch.arange(count, device=self.labels.device))
+        return self if count >= len(self) else self._narrowed(torch.arange(count, device=self.labels.device))
+
+    def _narrowed(self, rows: torch.Tensor) -> "LabeledImages":
+        """These rows, in memory unless they are stored and do not fit there."""
+        images = self.images
+        if isinstance(images, StoredImages):
+            return self._of(rows, images.narrowed(rows).read_if_it_fits())
+        return self.take(rows)
 
     def part(self, count: int) -> "LabeledImages":
         """At most `count` images for a test: the first, or evenly spread ones where the images lie class by class.
@@ -118,7 +132,7 @@ class LabeledImages:
         by_class = not bool((steps < 0).any()) or int((steps != 0).sum()) < FEW_STEPS * len(steps)
         if count >= len(self) or not by_class:
             return self.first(count)
-        return self.take(torch.arange(count, device=self.labels.device) * len(self) // count)
+        return self._narrowed(torch.arange(count, device=self.labels.device) * len(self) // count)
 
     def to(self, device: torch.device | str) -> "LabeledImages":
         return replace(
@@ -138,8 +152,8 @@ class LabeledImages:
         hasher = hashlib.sha256()
         hasher.update("\0".join(self.class_names).encode())
         hasher.update(str(tuple(self.images.shape)).encode())
-        for tensor in (self.images, self.labels):
-            hasher.update(np.ascontiguousarray(tensor.cpu().numpy()).data)
+        for part in chain(self.images.split(1000), (self.labels,)):
+            hasher.update(np.ascontiguousarray(part.cpu().numpy()).data)
         return hasher.hexdigest()
 
     @property

@@ -1,8 +1,6 @@
 """Labelled images in Parquet, as the Hugging Face hub keeps them, read with pyarrow and Pillow alone."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from itertools import islice
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,17 +9,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
 
-from notbugs.data.decoding import Encoded, choose_frame, decode_images
 from notbugs.data.labeled import LabeledImages, Origin
 from notbugs.data.parquet_files import split_files
+from notbugs.data.parquet_reader import ParquetReader, Rows, deciding_frame, reading
 from notbugs.data.parquet_schema import PIXELS, ParquetSchema, parquet_schema
 from notbugs.data.splits import every_fifth
+from notbugs.data.stored import read_or_stored
 from notbugs.errors import NotbugsError, unknown
-
-_DECIDE = 1000  # first images of the training split that decide the frame
-_BATCH = 1000
-
-_Rows = list[tuple[Path, np.ndarray]]  # of each file the rows that are wanted, ascending
 
 
 def read_parquet(
@@ -32,6 +26,7 @@ def read_parquet(
     size: int | None = None,
     label_column: str | None = None,
     origin: Origin | None = None,
+    stored: bool | None = None,
 ) -> LabeledImages:
     """The images of a Parquet file, or of all files of one split below a directory.
 
@@ -41,7 +36,8 @@ def read_parquet(
     these, renumbered in that order (no other image is decoded). A column `pixels` that we wrote is
     preferred to the 8-bit image. Numeric columns without nulls become `columns`. How images become RGB of
     one size: `notbugs.data.decoding`; the first 1000 of the training split decide the size, unless `size`
-    (pixels) does.
+    (pixels) does. `stored`: leave them in the files until they are asked for (`StoredImages`); by default what does
+    not fit into memory.
 
     Raises NotbugsError, naming file and row, for whatever does not read as a labelled image.
     """
@@ -67,32 +63,23 @@ def read_parquet(
         rows.append((file, np.flatnonzero(keep[start:stop])))
         start = stop
     deciders = by_split.get("train") or files
+    frame = None if schema.pixel_shape else deciding_frame(deciders, schema, size=size)
     return LabeledImages(
-        images=_pixels(rows, schema) if schema.pixel_shape else _images(rows, schema, deciders, size=size),
+        images=read_or_stored(ParquetReader(rows=tuple(rows), schema=schema, frame=frame), stored=stored),
         labels=torch.from_numpy(renumber[labels[keep]]),
         class_names=tuple(class_names[label] for label in wanted),
         origin=origin or schema.origin or Origin(name=path.resolve().stem),
-        columns=_columns(rows, schema),
+        columns=_columns(tuple(rows), schema),
     )
 
 
-@contextmanager
-def _reading(file: Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, pa.ArrowException) as error:
-        raise NotbugsError(
-            f"{file} does not read as Parquet ({' '.join(str(error).split())[:200]}); fetch or write it again"
-        ) from error
-
-
 def _arrow_schema(file: Path) -> pa.Schema:
-    with _reading(file):
+    with reading(file):
         return pq.read_schema(file)
 
 
 def _read_column(file: Path, name: str) -> pa.ChunkedArray:
-    with _reading(file), pq.ParquetFile(file) as parquet:
+    with reading(file), pq.ParquetFile(file) as parquet:
         if name not in parquet.schema_arrow.names:
             raise NotbugsError(
                 f"{file} has no column {name!r}, which other files of the data set have; "
@@ -165,64 +152,7 @@ def _wanted_classes(class_names: tuple[str, ...], classes: Sequence[str] | None,
     return np.array([class_names.index(name) for name in classes])
 
 
-def _batches(file: Path, rows: np.ndarray, columns: list[str]) -> Iterator[tuple[np.ndarray, pa.RecordBatch]]:
-    """The wanted rows of a file, some at a time, with their row numbers."""
-    with _reading(file), pq.ParquetFile(file) as parquet:
-        for name in columns:
-            if name not in parquet.schema_arrow.names:
-                raise NotbugsError(
-                    f"{file} has no column {name!r}; its columns are {', '.join(parquet.schema_arrow.names)}"
-                )
-        start = 0
-        for batch in parquet.iter_batches(batch_size=_BATCH, columns=columns):
-            stop = start + len(batch)
-            here = rows[np.searchsorted(rows, start) : np.searchsorted(rows, stop)]
-            if len(here):
-                yield here, batch.take(pa.array(here - start))
-            start = stop
-
-
-def _encoded(rows: _Rows, schema: ParquetSchema) -> Iterator[Encoded]:
-    for file, wanted in rows:
-        for numbers, batch in _batches(file, wanted, [schema.image]):
-            column = batch.column(schema.image)
-            if pa.types.is_struct(column.type):
-                column = pc.struct_field(column, "bytes")  # a null struct has null bytes
-            for number, content in zip(numbers, column.to_pylist(), strict=True):
-                if content is None:
-                    raise NotbugsError(
-                        f"{file} row {number}: {schema.image} has no bytes; "
-                        "embed the image in the file or remove the row"
-                    )
-                yield f"{file} row {number}", content
-
-
-def _images(rows: _Rows, schema: ParquetSchema, deciders: list[Path], *, size: int | None) -> torch.Tensor:
-    everything: _Rows = [(file, np.arange(_DECIDE)) for file in deciders]
-    frame = choose_frame(islice(_encoded(everything, schema), _DECIDE), size=size)
-    return decode_images(_encoded(rows, schema), count=sum(len(wanted) for _, wanted in rows), frame=frame)
-
-
-def _pixels(rows: _Rows, schema: ParquetSchema) -> torch.Tensor:
-    shape = schema.pixel_shape or ()
-    images = torch.empty(sum(len(wanted) for _, wanted in rows), *shape)
-    filled = 0
-    for file, wanted in rows:
-        for numbers, batch in _batches(file, wanted, [PIXELS]):
-            for number, content in zip(numbers, batch.column(PIXELS).to_pylist(), strict=True):
-                if content is None or len(content) != 4 * images[0].numel():
-                    raise NotbugsError(
-                        f"{file} row {number}: {PIXELS} is not {'x'.join(map(str, shape))} float32 values; "
-                        "export it again"
-                    )
-                images[filled] = torch.from_numpy(np.frombuffer(content, "<f4").astype(np.float32)).view(
-                    shape
-                )
-                filled += 1
-    return images
-
-
-def _columns(rows: _Rows, schema: ParquetSchema) -> dict[str, torch.Tensor]:
+def _columns(rows: Rows, schema: ParquetSchema) -> dict[str, torch.Tensor]:
     """The other numeric columns; those of more dimensions only where our own metadata has their shape."""
     found = {}
     for field in _arrow_schema(rows[0][0]):

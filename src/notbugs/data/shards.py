@@ -2,19 +2,24 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from notbugs.data.labeled import LabeledImages, Origin
+from notbugs.data.stored import Reader, joined, read_or_stored
 from notbugs.errors import NotbugsError
 from notbugs.files import write_atomically
+from notbugs.tensors import Images
 
 ORIGIN = "origin.json"
 
@@ -49,20 +54,15 @@ def read_shard(path: Path, *, class_names: tuple[str, ...], origin: Origin) -> L
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """What `write_tensors` wrote. Raises NotbugsError if the file is not such a one."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (SafetensorError, OSError) as error:
-        raise NotbugsError(
-            f"{path} is not a readable shard ({error}); delete it, and its command makes it again"
-        ) from error
+    with _opened(path) as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
 
 
 def concatenate(shards: Sequence[LabeledImages], *, origin: Origin) -> LabeledImages:
     """Shards in order as one data set."""
     first = shards[0]
     return LabeledImages(
-        images=torch.cat([shard.images for shard in shards]),
+        images=joined([shard.images for shard in shards]),
         labels=torch.cat([shard.labels for shard in shards]),
         class_names=first.class_names,
         origin=origin,
@@ -116,8 +116,11 @@ def is_complete(directory: Path) -> bool:
     return all((directory / entry["file"]).is_file() for entry in read_origin(directory)["shards"])
 
 
-def read_built(directory: Path) -> LabeledImages:
+def read_built(directory: Path, *, stored: bool | None = None) -> LabeledImages:
     """A built data set, every shard checked against its digest.
+
+    `stored`: the images stay in the shards until they are asked for (`StoredImages`); by default where they do not
+    fit into memory.
 
     Raises NotbugsError if the set is unfinished, or a shard is missing or damaged.
     """
@@ -136,19 +139,86 @@ def read_built(directory: Path) -> LabeledImages:
         raise NotbugsError(
             f"{directory / ORIGIN} lacks {error}; delete it and run the same build again"
         ) from error
-    shards = []
-    for entry in manifest["shards"]:
-        path = directory / entry["file"]
+    paths = [directory / entry["file"] for entry in manifest["shards"]]
+    if not paths:
+        raise NotbugsError(f"{directory} holds 0 shards; delete it and build again")
+    for path, entry in zip(paths, manifest["shards"], strict=True):
         if not path.is_file():
             raise NotbugsError(f"{path} is missing; run the same build again")
         if _digest(path) != entry.get("sha256"):
             raise NotbugsError(
                 f"{path} is damaged (its digest differs); delete it and run the same build again"
             )
-        shards.append(read_shard(path, class_names=class_names, origin=origin))
-    if not shards:
-        raise NotbugsError(f"{directory} holds 0 shards; delete it and build again")
-    return concatenate(shards, origin=origin)
+    columns = read_columns(paths)
+    return LabeledImages(
+        images=read_or_stored(ShardReader(tuple(paths)), stored=stored),
+        labels=columns.pop("labels"),
+        class_names=class_names,
+        origin=origin,
+        columns=columns,
+    )
+
+
+def read_columns(paths: Sequence[Path]) -> dict[str, Tensor]:
+    """Labels and columns of all shards, without the images. Raises NotbugsError for a file that is no shard."""
+    parts = []
+    for path in paths:
+        with _opened(path) as file:
+            parts.append({name: file.get_tensor(name) for name in file.keys() if name != "images"})  # noqa: SIM118
+        if "labels" not in parts[-1]:
+            raise NotbugsError(f"{path} has no labels; it is not a shard of a data set")
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+
+@final
+@dataclass(frozen=True)
+class ShardReader(Reader):
+    """Images in shards, one after the other."""
+
+    paths: tuple[Path, ...]
+
+    @cached_property
+    def _shapes(self) -> list[list[int]]:
+        return [_shape_in(path) for path in self.paths]
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        channels, height, width = self._shapes[0][1:]
+        return sum(shape[0] for shape in self._shapes), channels, height, width
+
+    def read(self, rows: np.ndarray) -> Images:
+        images, first = torch.empty(len(rows), *self.shape[1:]), 0
+        for path, (count, *_) in zip(self.paths, self._shapes, strict=True):
+            places = np.flatnonzero((rows >= first) & (rows < first + count))
+            if len(places):
+                with _opened(path) as file:
+                    kept = file.get_slice("images")
+                    wanted = rows[places] - first
+                    # Most of a shard is sooner read whole than image by image.
+                    some = (
+                        kept[:][torch.from_numpy(wanted)]
+                        if 4 * len(wanted) > count
+                        else torch.cat([kept[int(row) : int(row) + 1] for row in wanted])
+                    )
+                images[torch.from_numpy(places)] = some
+            first += count
+        return images
+
+
+def _shape_in(path: Path) -> list[int]:
+    with _opened(path) as file:
+        return list(file.get_slice("images").get_shape())
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            yield file
+    except (SafetensorError, OSError) as error:
+        raise NotbugsError(
+            f"{path} is not a readable shard ({error}); delete it, and its command makes it again"
+        ) from error
 
 
 def _digest(path: Path) -> str:

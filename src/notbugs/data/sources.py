@@ -9,6 +9,7 @@ from notbugs.data.labeled import LabeledImages, Origin
 from notbugs.data.parquet import read_parquet
 from notbugs.data.shifted import split_source, under_shift
 from notbugs.data.splits import SPLITS, require_split
+from notbugs.data.stored import StoredImages
 from notbugs.data.tagged import tagged
 from notbugs.errors import NotbugsError, unknown
 
@@ -21,7 +22,12 @@ _CIFAR10_ON_THE_HUB = "uoft-cs/cifar10"
 
 
 def load(
-    source: str, *, split: str = "train", root: str | Path | None = None, seed: int = 0
+    source: str,
+    *,
+    split: str = "train",
+    root: str | Path | None = None,
+    seed: int = 0,
+    stored: bool | None = None,
 ) -> LabeledImages:
     """The labelled images that `source` names: float32 in [0, 1], NCHW.
 
@@ -43,8 +49,9 @@ def load(
     SOURCE@SHIFT, as in `cifar10@fog:3` or `digits@high:12`, is that source with every image changed (`parse_shift`).
 
     `split` is `train`, `test` or `all` (one after the other). `root` serves only `cifar10` and `hf:`; other
-    paths are taken from the working directory. Raises NotbugsError where the source, the split or a file is
-    not what it should be.
+    paths are taken from the working directory. `stored`: the images of files stay there, and are read when they are
+    indexed (`StoredImages`); by default those that do not fit into memory. Raises NotbugsError where the source, the
+    split or a file is not what it should be.
 
     >>> load("digits", split="test")
     LabeledImages(digits: 500 images 3x32x32, 10 classes)
@@ -53,15 +60,19 @@ def load(
     if shift is not None:
         return under_shift(load(source, split=split, root=root, seed=seed), shift, seed=seed)
     if split != "all":
-        return _load(source, split=split, root=root, seed=seed)
+        return _load(source, split=split, root=root, seed=seed, stored=stored)
     from notbugs.data.shards import concatenate
 
     splits = SPLITS[:1] if source.removeprefix("tagged:").startswith("built:") else SPLITS
-    parts = [_load(source, split=one, root=root, seed=seed) for one in splits]
+    parts = [_load(source, split=one, root=root, seed=seed, stored=stored) for one in splits]
+    if len({isinstance(part.images, StoredImages) for part in parts}) > 1:  # one fits, another does not
+        return load(source, split=split, root=root, seed=seed, stored=True)
     return concatenate(parts, origin=parts[0].origin)
 
 
-def _load(source: str, *, split: str, root: str | Path | None, seed: int) -> LabeledImages:
+def _load(
+    source: str, *, split: str, root: str | Path | None, seed: int, stored: bool | None
+) -> LabeledImages:
     require_split(split)
     if source.startswith("tagged:"):
         inner = load(source.removeprefix("tagged:"), split=split, root=root, seed=seed)
@@ -89,17 +100,17 @@ def _load(source: str, *, split: str, root: str | Path | None, seed: int) -> Lab
             chosen = [name.strip() for name in detail.split(",")] if colon else CLASSES
             return sketches(split, classes=chosen, seed=seed)
         case "cifar10":
-            return _cifar10(detail, split=split, root=root, all_classes=not colon)
+            return _cifar10(detail, split=split, root=root, all_classes=not colon, stored=stored)
         case "folder":
-            return read_folder(Path(detail).expanduser(), split=split)
+            return read_folder(Path(detail).expanduser(), split=split, stored=stored)
         case "parquet":
-            return read_parquet(Path(detail).expanduser(), split=split)
+            return read_parquet(Path(detail).expanduser(), split=split, stored=stored)
         case "hf":
-            return _from_hub(detail, split=split, root=root)
+            return _from_hub(detail, split=split, root=root, stored=stored)
         case "built":
             from notbugs.data.shards import read_built
 
-            return read_built(Path(detail).expanduser())
+            return read_built(Path(detail).expanduser(), stored=stored)
     raise unknown("source", source, _SOURCES)
 
 
@@ -107,7 +118,9 @@ def _example(kind: str) -> str:
     return next(source for source in _SOURCES if source.startswith(f"{kind}:"))
 
 
-def _cifar10(names: str, *, split: str, root: str | Path | None, all_classes: bool) -> LabeledImages:
+def _cifar10(
+    names: str, *, split: str, root: str | Path | None, all_classes: bool, stored: bool | None
+) -> LabeledImages:
     classes = None if all_classes else [name.strip() for name in names.split(",")]
     return read_parquet(
         fetch(_CIFAR10_ON_THE_HUB) if root is None else _below(root, "cifar10"),
@@ -118,16 +131,17 @@ def _cifar10(names: str, *, split: str, root: str | Path | None, all_classes: bo
             licence="unknown",  # the authors state none
             citation="A. Krizhevsky (2009). Learning Multiple Layers of Features from Tiny Images.",
         ),
+        stored=stored,
     )
 
 
-def _from_hub(name: str, *, split: str, root: str | Path | None) -> LabeledImages:
+def _from_hub(name: str, *, split: str, root: str | Path | None, stored: bool | None) -> LabeledImages:
     if root is not None:
-        return read_parquet(_below(root, name), split=split)
+        return read_parquet(_below(root, name), split=split, stored=stored)
     org, _, rest = name.partition("/")
     short, _, config = rest.partition("/")
     directory = fetch(f"{org}/{short}" if short else org)
-    return read_parquet(directory / config, split=split, origin=Origin(name=name))
+    return read_parquet(directory / config, split=split, origin=Origin(name=name), stored=stored)
 
 
 def _below(root: str | Path, name: str) -> Path:

@@ -2,10 +2,12 @@
 Data", Distill).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, final
 
 import torch
+from torch import Tensor
 
 from notbugs.data.labeled import LabeledImages
 from notbugs.features.builder import Builder, Source
@@ -26,8 +28,8 @@ class Answered(Builder):
             answers = source.model(images).argmax(1)
         return source.made(images, answers, rows, distance=torch.zeros(len(rows), device=rows.device))
 
-    def measured(self, built: LabeledImages) -> dict[str, float]:
-        wrong = built.labels != built.columns["original_label"]
+    def measured(self, columns: Mapping[str, Tensor]) -> dict[str, float]:
+        wrong = columns["labels"] != columns["original_label"]
         return {"wrong_labels": float(wrong.double().mean())}
 
 

@@ -1,13 +1,13 @@
 """A builder turns part of a data set into part of another: the unit of work that is repeated, resumed, spread."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, final
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from notbugs.data.labeled import LabeledImages, Origin
 from notbugs.data.shards import concatenate
@@ -62,8 +62,8 @@ class Builder(ABC):
         """The images made from these rows, with at least the columns `index`, `original_label`, `distance`."""
 
     @abstractmethod
-    def measured(self, built: LabeledImages) -> dict[str, float]:
-        """What the manifest says of a whole set: means over its columns."""
+    def measured(self, columns: Mapping[str, Tensor]) -> dict[str, float]:
+        """What the manifest says of a whole set: means over its labels and columns, as in its shards."""
 
     def described(self) -> dict[str, Any]:
         """The builder as JSON-able values, for manifests."""

@@ -1,10 +1,11 @@
 """D_R and D_NR: images whose features, as one model sees them, are another image's (Ilyas et al. 2019, C.4)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, final
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from notbugs.attacks import EmbeddingMatch, Keep, embedding_of, projected_ascent
 from notbugs.data.labeled import LabeledImages
@@ -81,11 +82,11 @@ class MatchEmbeddings(Builder):
         )  # any image but the row's own: equal start and target give no gradient
         return data.images[other], other
 
-    def measured(self, built: LabeledImages) -> dict[str, float]:
+    def measured(self, columns: Mapping[str, Tensor]) -> dict[str, float]:
         return {
-            "feature_residual": float(built.columns["residual"].cpu().double().mean()),
-            "feature_residual_at_start": float(built.columns["start_residual"].cpu().double().mean()),
-            "mean_distance": float(built.columns["distance"].cpu().double().mean()),
+            "feature_residual": float(columns["residual"].double().mean()),
+            "feature_residual_at_start": float(columns["start_residual"].double().mean()),
+            "mean_distance": float(columns["distance"].double().mean()),
         }
 
 

@@ -1,10 +1,11 @@
 """D_rand and D_det: adversarial images under the label that they were pushed to (Ilyas et al. 2019, C.5)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, final, get_args
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from notbugs.attacks import PGD
 from notbugs.data.labeled import LabeledImages
@@ -39,8 +40,8 @@ class PushToTarget(Builder):
         images = self.attack(source.searched, originals, targets, generator=generator)
         return pushed(images, targets, source, rows, self.attack.threat)
 
-    def measured(self, built: LabeledImages) -> dict[str, float]:
-        return measured_push(built)
+    def measured(self, columns: Mapping[str, Tensor]) -> dict[str, float]:
+        return measured_push(columns)
 
 
 def kind_of(targets: Targets) -> str:
@@ -70,13 +71,13 @@ def pushed(
     return source.made(images, targets, rows, target=targets, distance=distance, fooled=fooled)
 
 
-def measured_push(built: LabeledImages) -> dict[str, float]:
+def measured_push(columns: Mapping[str, Tensor]) -> dict[str, float]:
     """How many of the images whose target is another class the model sees as that, and how far all were moved."""
-    fooled, turned = built.columns["fooled"], built.columns["target"] != built.columns["original_label"]
+    fooled, turned = columns["fooled"], columns["target"] != columns["original_label"]
     return {
-        "fooling_rate": float((fooled[turned] if bool(turned.any()) else fooled).cpu().double().mean()),
-        "mean_distance": float(built.columns["distance"].cpu().double().mean()),
-        "max_distance": float(built.columns["distance"].max()),
+        "fooling_rate": float((fooled[turned] if bool(turned.any()) else fooled).double().mean()),
+        "mean_distance": float(columns["distance"].double().mean()),
+        "max_distance": float(columns["distance"].max()),
     }
 
 

@@ -2,6 +2,7 @@
 Examples are Just Bugs, Too").
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import final
 
@@ -60,8 +61,8 @@ class PushAlone(Builder):
         )  # fmt: skip
         return pushed(images, targets, source, rows, self.threat)
 
-    def measured(self, built: LabeledImages) -> dict[str, float]:
-        return measured_push(built)
+    def measured(self, columns: Mapping[str, Tensor]) -> dict[str, float]:
+        return measured_push(columns)
 
 
 def _divergence(before: Tensor, logits: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from notbugs.data.labeled import LabeledImages
-from notbugs.data.shards import concatenate, is_complete, read_built, read_shard, shard_of, write_origin
+from notbugs.data.shards import is_complete, read_built, read_columns, shard_of, write_origin
 from notbugs.execution import map_shards
 from notbugs.features import SHARD_SIZE, Builder, build_shard, built_origin, prepare, shard_count
 from notbugs.features.builder import Source
@@ -56,8 +56,7 @@ def build_job(
     shards = map_shards(make, shard_count(data, shard_size), run.path, progress=report, on=job.on)
     origin = built_origin(builder, model, data, seed=job.seed, others=others)
     # Measured on what is on disk, whichever call wrote it.
-    parts = [read_shard(path, class_names=data.class_names, origin=data.origin) for path in shards]
-    measured = builder.measured(concatenate(parts, origin=data.origin))
+    measured = builder.measured(read_columns(shards))
     write_origin(run.path, origin=origin, class_names=data.class_names, shards=shards, measured=measured)
     run.finish(
         {

@@ -1,0 +1,167 @@
+"""Reading some images of Parquet files: the rows that are asked for, a row group at a time."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import torch
+
+from notbugs.data.decoding import Encoded, Frame, choose_frame, decode_images
+from notbugs.data.parquet_schema import PIXELS, ParquetSchema
+from notbugs.data.recent import Recent
+from notbugs.data.stored import Reader
+from notbugs.errors import NotbugsError
+from notbugs.tensors import Images
+
+_DECIDE = 1000  # first images of the training split that decide the frame
+_BATCH = 1000
+_SMALL = 1 << 26  # bytes: a row group up to here is read whole, and kept for a while
+_BUFFER = 1 << 20  # bytes of a column that are read at once: a row group may be larger than memory
+
+Rows = tuple[tuple[Path, np.ndarray], ...]
+"""Of each file the rows that are wanted, ascending."""
+
+
+@contextmanager
+def reading(file: Path) -> Iterator[None]:
+    """What goes wrong in Arrow as one error that names the file."""
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        raise NotbugsError(
+            f"{file} does not read as Parquet ({' '.join(str(error).split())[:200]}); fetch or write it again"
+        ) from error
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class ParquetReader(Reader):
+    """The wanted rows of some files, numbered through. `frame`: what their images become; None: exact pixels."""
+
+    rows: Rows
+    schema: ParquetSchema
+    frame: Frame | None
+    recent: Recent[pa.Array] = field(default_factory=lambda: Recent(_bytes_of), compare=False)
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        count = sum(len(wanted) for _, wanted in self.rows)
+        channels, height, width = self.schema.pixel_shape or (3, *(self.frame or ()))
+        return count, channels, height, width
+
+    def read(self, rows: np.ndarray) -> Images:
+        ordered, places = np.unique(rows, return_inverse=True)
+        if self.frame is None:
+            images = self._pixels(ordered)
+        else:
+            images = decode_images(self._encoded(ordered), count=len(ordered), frame=self.frame)
+        return images if np.array_equal(ordered, rows) else images[torch.from_numpy(places)]
+
+    def _encoded(self, rows: np.ndarray) -> Iterator[Encoded]:
+        for where, content in self._contents(rows, self.schema.image):
+            if content is None:
+                raise NotbugsError(
+                    f"{where}: {self.schema.image} has no bytes; embed the image in the file or remove the row"
+                )
+            yield where, content
+
+    def _pixels(self, rows: np.ndarray) -> Images:
+        shape = self.schema.pixel_shape or ()
+        images = torch.empty(len(rows), *shape)
+        for place, (where, content) in enumerate(self._contents(rows, PIXELS)):
+            if content is None or len(content) != 4 * int(np.prod(shape)):
+                raise NotbugsError(
+                    f"{where}: {PIXELS} is not {'x'.join(map(str, shape))} float32 values; export it again"
+                )
+            images[place] = torch.from_numpy(np.frombuffer(content, "<f4").astype(np.float32)).view(shape)
+        return images
+
+    def _contents(self, rows: np.ndarray, column: str) -> Iterator[tuple[str, bytes | None]]:
+        """The bytes in these rows, ascending, and where they were found."""
+        first = 0
+        for file, wanted in self.rows:
+            here = rows[np.searchsorted(rows, first) : np.searchsorted(rows, first + len(wanted))] - first
+            first += len(wanted)
+            if len(here):
+                yield from _contents_of(file, wanted[here], column, self.recent)
+
+
+def deciding_frame(files: list[Path], schema: ParquetSchema, *, size: int | None) -> Frame:
+    """The frame that the first images of these files decide."""
+    rows = tuple((file, np.arange(_rows_in(file))) for file in files)
+    some = ParquetReader(rows=rows, schema=schema, frame=(0, 0))
+    first = np.arange(min(_DECIDE, some.shape[0]))
+    return choose_frame(islice(some._encoded(first), _DECIDE), size=size)
+
+
+def _rows_in(file: Path) -> int:
+    with reading(file), pq.ParquetFile(file) as parquet:
+        return parquet.metadata.num_rows
+
+
+def _contents_of(
+    file: Path, rows: np.ndarray, name: str, recent: Recent[pa.Array]
+) -> Iterator[tuple[str, bytes | None]]:
+    with reading(file), pq.ParquetFile(file, buffer_size=_BUFFER) as parquet:
+        if name not in parquet.schema_arrow.names:
+            raise NotbugsError(
+                f"{file} has no column {name!r}; its columns are {', '.join(parquet.schema_arrow.names)}"
+            )
+        first = 0
+        for group in range(parquet.metadata.num_row_groups):
+            of_group = parquet.metadata.row_group(group)
+            stop = first + of_group.num_rows
+            here = rows[np.searchsorted(rows, first) : np.searchsorted(rows, stop)] - first
+            for numbers, column in _columns_of(parquet, file, group, here, name, recent):
+                for number, content in zip(numbers, column.to_pylist(), strict=True):
+                    yield f"{file} row {first + number}", content
+            first = stop
+
+
+def _columns_of(
+    parquet: pq.ParquetFile, file: Path, group: int, rows: np.ndarray, name: str, recent: Recent[pa.Array]
+) -> Iterator[tuple[np.ndarray, pa.Array]]:
+    """The wanted rows of a row group, some at a time, with their numbers in it."""
+    if not len(rows):
+        return
+
+    def whole() -> pa.Array:
+        return _bytes_in(parquet.read_row_group(group, columns=[name]).column(name).combine_chunks())
+
+    if parquet.metadata.row_group(group).total_byte_size <= _SMALL:
+        column = recent.get((file, group, name), whole)
+        for first in range(0, len(rows), _BATCH):
+            some = rows[first : first + _BATCH]
+            yield some, column.take(pa.array(some))
+        return
+    start = 0
+    for batch in parquet.iter_batches(batch_size=_BATCH, row_groups=[group], columns=[name]):
+        stop = start + len(batch)
+        some = rows[np.searchsorted(rows, start) : np.searchsorted(rows, stop)]
+        if len(some):
+            yield some, _bytes_in(batch.column(name)).take(pa.array(some - start))
+        if stop > rows[-1]:
+            return
+        start = stop
+
+
+def _bytes_in(column: pa.Array) -> pa.Array:
+    if isinstance(column, pa.ChunkedArray):  # more than 2 GB, or none
+        column = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+    return (
+        pc.struct_field(column, "bytes") if pa.types.is_struct(column.type) else column
+    )  # null has null bytes
+
+
+def _bytes_of(column: pa.Array) -> int:
+    return column.nbytes
+
+
+__all__ = ["ParquetReader", "Rows", "deciding_frame", "reading"]
