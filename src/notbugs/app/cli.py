@@ -56,7 +56,8 @@ def main(tokens: Sequence[str] | None = None) -> None:
 def _is_out_of_memory(error: Exception) -> bool:
     """An accelerator's allocator raises a class of its own, the CPU's a RuntimeError like any other."""
     own = type(error).__name__ == "OutOfMemoryError"
-    return isinstance(error, MemoryError) or own or "DefaultCPUAllocator" in str(error)
+    said = ("DefaultCPUAllocator", "Cannot allocate memory")
+    return isinstance(error, MemoryError) or own or any(text in str(error) for text in said)
 
 
 def _fail_in_the_users_code(error: Exception) -> None:

@@ -164,7 +164,9 @@ def read_columns(paths: Sequence[Path]) -> dict[str, Tensor]:
     parts = []
     for path in paths:
         with _opened(path) as file:
-            parts.append({name: file.get_tensor(name) for name in file.keys() if name != "images"})  # noqa: SIM118
+            # Copied: what is taken from a file keeps all of it in memory.
+            names = [name for name in file.keys() if name != "images"]  # noqa: SIM118 (not a dict)
+            parts.append({name: file.get_tensor(name).clone() for name in names})
         if "labels" not in parts[-1]:
             raise NotbugsError(f"{path} has no labels; it is not a shard of a data set")
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}

@@ -93,9 +93,8 @@ class StoredImages(torch.Tensor):
     def __torch_dispatch__(  # type: ignore[override]
         cls, function: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> NoReturn:
-        found = next(one for one in (*args, *(kwargs or {}).values()) if isinstance(one, StoredImages))
         raise NotbugsError(
-            f"what was asked needs all images in memory at once, {size_of(found.shape) / 1e9:.1f} GB; ask it of fewer"
+            "what was asked needs all images in memory at once, and they do not fit: ask it of fewer of them"
         )
 
 
