@@ -12,8 +12,8 @@ SOURCE = Path(notbugs.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
 
 ORDER = (
-    "tensors", "errors", "progress", "once", "seeds", "files", "hardware", "threads", "numerals", "proportion",
-    "l1_ball", "shifts", "threats", "description", "theory", "data", "models", "attacks", "training", "features",
+    "tensors", "errors", "progress", "once", "seeds", "locations", "files", "hardware", "memory", "threads",
+    "numerals", "proportion", "l1_ball", "shifts", "threats", "description", "theory", "data", "models", "attacks", "training", "features",
     "synthesis", "audits", "drawings", "lessons", "runs", "execution", "cluster", "jobs", "expectations", "study",
     "comparison", "recipes", "app",
 )  # fmt: skip

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, final
 
 from notbugs.data.labeled import LabeledImages
@@ -18,6 +17,7 @@ from notbugs.jobs import (
     train_job,
     trained_model,
 )
+from notbugs.locations import Location, within
 from notbugs.progress import silent
 from notbugs.runs import Run, open_run
 from notbugs.seeds import derived_seed
@@ -74,7 +74,7 @@ def run_comparison(
     data: Callable[[str], LabeledImages],
     test: LabeledImages,
     *,
-    root: Path,
+    root: Location,
     seed: int,
     precision: str = "auto",
     watch: Watch = lambda stage: silent,
@@ -116,7 +116,7 @@ def run_comparison(
     names = {str(number): name for number, name in enumerate(comparison.models, start=1)}
     for kind in ("metrics", "intervals", "counts"):
         result[kind] = {_renamed(key, names): value for key, value in result[kind].items()}
-    inside = audit.path.relative_to(run.path)
+    inside = within(run.path, audit.path)
     run.finish(
         {
             **result,

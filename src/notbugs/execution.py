@@ -11,7 +11,6 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any, final
 
 import torch
@@ -20,6 +19,7 @@ from torch import Tensor
 from notbugs.data.shards import shard_path, write_tensors
 from notbugs.errors import NotbugsError
 from notbugs.hardware import keep_freed_memory
+from notbugs.locations import Location
 from notbugs.progress import Progress, silent
 
 Watch = Callable[[str], Progress]
@@ -115,12 +115,12 @@ LOCAL = Local()
 def map_shards(
     make: Make,
     count: int,
-    directory: Path,
+    directory: Location,
     *,
     progress: Progress = silent,
     inside: Callable[[int], Progress] = lambda index: silent,
     on: Execution = LOCAL,
-) -> list[Path]:
+) -> list[Location]:
     """Make the shards that `directory` still lacks. Returns the paths of all of them.
 
     A shard is tensors by name: a part of a data set (`shard_of`), or what was found out about one.

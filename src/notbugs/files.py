@@ -8,11 +8,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from notbugs.errors import NotbugsError
+from notbugs.locations import Location, changed, reaching
 
 
-def write_atomically(path: Path, content: bytes | str) -> None:
-    """Write next to `path`, flush to disk, rename. Raises NotbugsError if the disk is full or read-only."""
+def write_atomically(path: Location, content: bytes | str) -> None:
+    """Write next to `path`, flush to disk, rename; in an object store, put it there, which is as good.
+
+    Raises NotbugsError if the disk is full or read-only, or the store refuses.
+    """
     data = content.encode() if isinstance(content, str) else content
+    if not isinstance(path, Path):
+        with reaching(path):
+            path.write_bytes(data)
+        changed(path)
+        return
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -31,8 +40,10 @@ def write_atomically(path: Path, content: bytes | str) -> None:
         ) from error
 
 
-def make_directory(path: Path) -> None:
-    """Create a directory and its parents. Raises NotbugsError where that is not possible."""
+def make_directory(path: Location) -> None:
+    """Create a directory and its parents, where there are such. Raises NotbugsError where that is not possible."""
+    if not isinstance(path, Path):
+        return
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -25,6 +25,7 @@ from torch import nn
 from notbugs.description import to_json
 from notbugs.errors import NotbugsError
 from notbugs.files import make_directory, write_atomically
+from notbugs.locations import Location, location
 from notbugs.models import LIBRARIES, ImageClassifier, load_model, pretrained, zoo_model
 from notbugs.tensors import Classifier
 
@@ -36,7 +37,7 @@ SCHEMA = 1
 class Run:
     """A run directory as a value."""
 
-    path: Path
+    path: Location
 
     @property
     def config(self) -> dict[str, Any]:
@@ -59,23 +60,23 @@ class Run:
         return (self.path / "result.json").stat().st_mtime
 
     @property
-    def checkpoint(self) -> Path:
+    def checkpoint(self) -> Location:
         return self.path / "checkpoint" / "state.safetensors"
 
     @property
-    def model(self) -> Path:
+    def model(self) -> Location:
         return self.path / "model.safetensors"
 
     @property
-    def metrics(self) -> Path:
+    def metrics(self) -> Location:
         return self.path / "metrics.jsonl"
 
     @property
-    def _seconds(self) -> Path:
+    def _seconds(self) -> Location:
         return self.path / "seconds"
 
     @property
-    def report(self) -> Path:
+    def report(self) -> Location:
         return self.path / "report.html"
 
     def clock(self) -> "Clock":
@@ -105,7 +106,7 @@ class Run:
 class Clock:
     """Seconds of work on a run by all calls together; of a killed one, those up to its last `keep`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Location) -> None:
         self.path = path
         self._before = float(path.read_text()) if path.is_file() else 0.0
         self._started = time.monotonic()
@@ -118,7 +119,7 @@ class Clock:
         write_atomically(self.path, str(self.seconds))
 
 
-def open_run(root: Path, name: str, config: Mapping[str, Any]) -> Run:
+def open_run(root: Location, name: str, config: Mapping[str, Any]) -> Run:
     """The directory that belongs to this config, made if need be; a second call finds the first one's work."""
     text = to_json(config)
     digest = hashlib.sha256(text.encode()).hexdigest()[:10]
@@ -134,7 +135,7 @@ def open_run(root: Path, name: str, config: Mapping[str, Any]) -> Run:
     return run
 
 
-def load_classifier(path: Path) -> ImageClassifier:
+def load_classifier(path: Location) -> ImageClassifier:
     """The model of a run directory or a .safetensors file, in evaluation mode.
 
     Raises NotbugsError if there is none.
@@ -158,8 +159,10 @@ def find_classifier(named: str, *, device: torch.device | str = "cpu") -> Classi
     NotbugsError if there is none.
     """
     module, _, factory = named.rpartition(":")
-    if named.startswith("zoo:"):
-        found: Classifier = zoo_model(named.removeprefix("zoo:"))
+    if "://" in named:
+        found: Classifier = load_classifier(location(named))
+    elif named.startswith("zoo:"):
+        found = zoo_model(named.removeprefix("zoo:"))
     elif module in LIBRARIES:
         found = pretrained(module, factory)
     elif module and not Path(named).exists():
@@ -258,7 +261,7 @@ def _commit() -> str | None:
     return found.stdout.strip() or None if found.returncode == 0 else None
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _read_json(path: Location) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text())
     except (OSError, ValueError) as error:

@@ -17,10 +17,12 @@ from notbugs.app.options import (
     device_of,
     job_of,
     load_images,
+    located,
     say,
     settle,
     show,
 )
+from notbugs.locations import Location
 
 if TYPE_CHECKING:
     from notbugs.data import LabeledImages
@@ -75,10 +77,11 @@ def audit(
         ),
     ] = None,
     reference: Annotated[
-        Path | None,
+        Location | None,
         Parameter(
             help="A robust model of ours: are robust features followed, or the rest, where images hold one class's "
-            "robust features and the rest of another's?"
+            "robust features and the rest of another's?",
+            converter=located,
         ),
     ] = None,
     fail_under: Annotated[

@@ -11,11 +11,17 @@ from pathlib import Path
 from typing import final
 
 import torch
+from upath import UPath
 
 from notbugs.app.options import Common, device_of
+from notbugs.errors import NotbugsError
 from notbugs.hardware import choose_precision, has_fast_bfloat16
+from notbugs.locations import Location, reaching
 
-EXTRAS = {"huggingface_hub": "hf:NAME, and cifar10 without --data-root", "gradio": "notbugs demo"}
+EXTRAS = {
+    "huggingface_hub": "hf:NAME, and cifar10 without --data-root", "gradio": "notbugs demo", "ray": "--on ray",
+    "s3fs": "s3://BUCKET/...",
+}  # fmt: skip
 
 
 @final
@@ -85,10 +91,25 @@ def _compiler(device: torch.device) -> str:
     return f"torch.compile {'has its compiler' if found else 'lacks a C++ compiler'}; nothing here needs it"
 
 
-def _room(out: Path) -> Finding:
+def _room(out: Location) -> Finding:
     """Whether run directories can be made below `out`, and how much fits there."""
+    if not isinstance(out, Path):
+        return _store(out)
     there = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
     free = shutil.disk_usage(there).free
     may_write = there.is_dir() and os.access(there, os.W_OK)
     text = f"{free / 2**30:.0f} GiB free" if may_write else f"{there} cannot be written to"
     return Finding("disk", may_write and free > 2**30, f"{out}: {text}")
+
+
+def _store(out: UPath) -> Finding:
+    """Whether a store takes and gives back what is written there."""
+    probe = out / f".doctor-{os.getpid()}"
+    try:
+        with reaching(out):
+            probe.write_bytes(b"written")
+            works = probe.read_bytes() == b"written"
+            probe.unlink()
+    except NotbugsError as error:
+        return Finding("store", False, str(error))
+    return Finding("store", works, f"{out}: can be written to")

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from notbugs.app.cli import app
-from notbugs.app.options import DEFAULT, Common, Data, DataRoot, job_of, load_images, settle, show
+from notbugs.app.options import DEFAULT, Common, Data, DataRoot, job_of, load_images, located, settle, show
 from notbugs.errors import NotbugsError
+from notbugs.locations import Location
 
 
 @app.command
@@ -78,8 +78,11 @@ def build(
     /,
     *,
     model: Annotated[
-        Path,
-        Parameter(help="A run directory or a .safetensors file: robust for D_R, standard for the others."),
+        Location,
+        Parameter(
+            help="A run directory or a .safetensors file: robust for D_R, standard for the others.",
+            converter=located,
+        ),
     ],
     data: Data,
     data_root: DataRoot = None,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, final
 from cyclopts import Parameter
 
 from notbugs.errors import NotbugsError
+from notbugs.locations import Location, location
 
 if TYPE_CHECKING:
     import torch
@@ -22,8 +23,15 @@ if TYPE_CHECKING:
     from notbugs.progress import Progress
     from notbugs.runs import Run
 
+
+def located(_: Any, tokens: Sequence[Any]) -> Location:
+    """For options that take a path or a URL."""
+    return location(tokens[0].value)
+
+
 DataRoot = Annotated[
-    Path | None, Parameter(help="Directory of local Parquet files; without it, the hub is asked.")
+    Location | None,
+    Parameter(help="Directory of local Parquet files; without it, the hub is asked.", converter=located),
 ]
 Drawer = Annotated[
     str, Parameter(help="Who draws: zoo:NAME, a run directory, a .safetensors file, package.module:factory.")
@@ -49,7 +57,12 @@ Split = Annotated[
 class Common:
     """Options that every command takes."""
 
-    out: Annotated[Path, Parameter(help="Root of the run directories.")] = Path("runs")
+    out: Annotated[
+        Location,
+        Parameter(
+            help="Root of the run directories: a path, or a URL as s3://bucket/runs.", converter=located
+        ),
+    ] = Path("runs")
     seed: Annotated[int, Parameter(help="Every random draw follows from it.")] = 0
     device: Annotated[str, Parameter(help="auto, cpu, cuda, cuda:1, mps.")] = "auto"
     precision: Annotated[
@@ -110,7 +123,9 @@ def device_of(common: Common) -> "torch.device":
     return choose_device(common.device)
 
 
-def load_images(source: str, root: Path | None, common: Common, *, split: str = "train") -> "LabeledImages":
+def load_images(
+    source: str, root: Location | None, common: Common, *, split: str = "train"
+) -> "LabeledImages":
     from notbugs.data import load
 
     return load(source, split=split, root=root, seed=common.seed).to(device_of(common))
@@ -192,7 +207,7 @@ def show(run: "Run", common: Common) -> None:
     console.print(f"{run.report}", soft_wrap=True)
 
 
-def show_paths(written: Mapping[str, Any], paths: Sequence[Path], output: Output) -> None:
+def show_paths(written: Mapping[str, Any], paths: Sequence[Location], output: Output) -> None:
     """What was written, on stdout: as JSON, or one path a line."""
     if output.json:
         from notbugs.description import to_json

@@ -6,13 +6,14 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from notbugs.app.cli import app
-from notbugs.app.options import DEFAULT, SAY, Common, DataRoot, Output, settle, show_paths
+from notbugs.app.options import DEFAULT, SAY, Common, DataRoot, Output, located, settle, show_paths
 from notbugs.errors import NotbugsError
+from notbugs.locations import Location
 
 
 @app.command
 def report(
-    *runs: Annotated[Path, Parameter(help="Run directories.")],
+    *runs: Annotated[Location, Parameter(help="Run directories.", converter=located)],
     data_root: DataRoot = None,
     output: Output = SAY,
 ) -> None:
@@ -34,7 +35,7 @@ def report(
 
 @app.command
 def export(
-    directory: Annotated[Path, Parameter(help="A built data set.")],
+    directory: Annotated[Location, Parameter(help="A built data set.", converter=located)],
     /,
     *,
     to: Annotated[Literal["parquet", "imagefolder", "npz"], Parameter(help="The format.")],
@@ -49,7 +50,8 @@ def export(
     from notbugs.data.shards import read_built
 
     data = read_built(directory)
-    path = write(data, out or directory.with_name(f"{directory.name}-{to}"), to)
+    beside = directory if isinstance(directory, Path) else Path(directory.name)
+    path = write(data, out or beside.with_name(f"{directory.name}-{to}"), to)
     written = {"command": "export", "from": str(directory), "to": to, "path": str(path), "n": len(data)}
     show_paths(written, [path], output)
 

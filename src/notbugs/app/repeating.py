@@ -15,10 +15,11 @@ from notbugs.data import load
 from notbugs.data.labeled import LabeledImages
 from notbugs.description import describe
 from notbugs.errors import NotbugsError
+from notbugs.locations import Location
 from notbugs.runs import Run
 
 
-def repeat_command(result: Mapping[str, Any], out: Path = Path("runs")) -> str:
+def repeat_command(result: Mapping[str, Any], out: Location = Path("runs")) -> str:
     """The command of a study; empty if no command makes it, because its recipe is not one of the package's.
 
     `out` is the root of its run directory, named where it is not the default.
@@ -57,7 +58,7 @@ def _computed(study: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in study.items() if name not in ("source", "arch")}
 
 
-def reload_originals(run: Run, data_root: Path | None = None) -> LabeledImages | None:
+def reload_originals(run: Run, data_root: Location | None = None) -> LabeledImages | None:
     """The images that the run started from, if they can be had without a download and are the same ones."""
     config = run.config
     data = config.get("data", {})
@@ -105,7 +106,7 @@ def shell_word(word: str) -> str:
     return word if re.fullmatch(r"[\w:,./-]+", word) else "'" + word.replace("'", "'\\''") + "'"
 
 
-def quoted(text: str | Path) -> str:
+def quoted(text: str | Location) -> str:
     """Text in double quotes, for Python.
 
     >>> quoted('a "b"')

@@ -5,7 +5,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -24,12 +23,15 @@ from notbugs.app.taught import taught
 from notbugs.data.labeled import LabeledImages
 from notbugs.data.shards import ORIGIN
 from notbugs.files import write_atomically
+from notbugs.locations import Location
 from notbugs.runs import Run
 
 _KEYS = {"robust": "d_r", "nonrobust": "d_nr", "rand": "d_rand", "det": "d_det"}
 
 
-def write_report(run: Run, *, originals: LabeledImages | None = None, data_root: Path | None = None) -> Path:
+def write_report(
+    run: Run, *, originals: LabeledImages | None = None, data_root: Location | None = None
+) -> Location:
     """Write `report.html` into a finished run directory, from what lies there.
 
     `originals` are the images that a study or build started from, shown beside what was made of them. Without

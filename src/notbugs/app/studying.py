@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
@@ -22,6 +21,7 @@ from notbugs.app.options import (
     show,
 )
 from notbugs.errors import NotbugsError, unknown
+from notbugs.locations import Location
 
 if TYPE_CHECKING:
     from notbugs.comparison import Comparison
@@ -93,7 +93,7 @@ def study(
     show(run, common)
 
 
-def _compare(name: str, data: str, data_root: Path | None, arch: str, common: Common) -> None:
+def _compare(name: str, data: str, data_root: Location | None, arch: str, common: Common) -> None:
     """A recipe that trains models side by side and audits them."""
     from notbugs import recipes
     from notbugs.app.progress import watching
@@ -128,7 +128,7 @@ def _compare(name: str, data: str, data_root: Path | None, arch: str, common: Co
     show(run, common)
 
 
-def _prepare(study: "Study", data_root: Path | None, common: Common, watch: "Watch") -> None:
+def _prepare(study: "Study", data_root: Location | None, common: Common, watch: "Watch") -> None:
     """Run the stages that do not need each other side by side; `run_study` then finds them done."""
     from notbugs.execution import side_by_side
     from notbugs.study import Built, Trained
@@ -150,7 +150,7 @@ def _prepare(study: "Study", data_root: Path | None, common: Common, watch: "Wat
     side_by_side(tasks, after=after, workers=workers, watch=watch, on=execution_of(common))
 
 
-def _stage(study: "Study", data_root: Path | None, common: Common, stage: str, watch: "Watch") -> None:
+def _stage(study: "Study", data_root: Location | None, common: Common, stage: str, watch: "Watch") -> None:
     """One stage, in a worker: a study's directories are all that it shares with the others."""
     from notbugs.execution import LOCAL
     from notbugs.study import open_study
@@ -170,7 +170,9 @@ def _stage(study: "Study", data_root: Path | None, common: Common, stage: str, w
 
 
 @cache
-def _both_splits(source: str, data_root: Path | None, seed: int) -> tuple["LabeledImages", "LabeledImages"]:
+def _both_splits(
+    source: str, data_root: Location | None, seed: int
+) -> tuple["LabeledImages", "LabeledImages"]:
     """Training and test images, read once a worker."""
     from notbugs.data import load
 

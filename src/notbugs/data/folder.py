@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import final
 
 import numpy as np
@@ -13,6 +12,7 @@ from notbugs.data.labeled import LabeledImages, Origin
 from notbugs.data.splits import every_fifth, require_split
 from notbugs.data.stored import Reader, read_or_stored
 from notbugs.errors import NotbugsError, unknown
+from notbugs.locations import Location, location
 from notbugs.tensors import Images
 
 _DECIDE = 1000  # evenly spaced images of the training split that decide the frame
@@ -21,7 +21,7 @@ _ALIASES = {"train": ("train",), "test": ("test", "validation", "valid", "val")}
 
 
 def read_folder(
-    path: Path, *, split: str = "train", size: int | None = None, stored: bool | None = None
+    path: Location, *, split: str = "train", size: int | None = None, stored: bool | None = None
 ) -> LabeledImages:
     """The images of `path/CLASS/...`, or of `path/train/CLASS/...` and `path/test/CLASS/...` where those
     exist.
@@ -72,7 +72,7 @@ def read_folder(
     )
 
 
-def _entries(folder: Path) -> list[Path]:
+def _entries(folder: Location) -> list[Location]:
     try:
         return sorted(entry for entry in folder.iterdir() if not entry.name.startswith((".", "__")))
     except FileNotFoundError as error:
@@ -85,11 +85,11 @@ def _entries(folder: Path) -> list[Path]:
         ) from error
 
 
-def _subfolders(folder: Path) -> list[Path]:
+def _subfolders(folder: Location) -> list[Location]:
     return [entry for entry in _entries(folder) if entry.is_dir()]
 
 
-def _split_folders(path: Path) -> dict[str, Path]:
+def _split_folders(path: Location) -> dict[str, Location]:
     """The folders that are splits. One that holds images itself is a class that happens to be called so."""
     folders = {folder.name: folder for folder in _subfolders(path)}
     found = {}
@@ -100,7 +100,7 @@ def _split_folders(path: Path) -> dict[str, Path]:
     return found
 
 
-def _images_by_class(path: Path) -> tuple[tuple[str, ...], list[tuple[Path, int]]]:
+def _images_by_class(path: Location) -> tuple[tuple[str, ...], list[tuple[Location, int]]]:
     folders = _subfolders(path)
     if not folders:
         raise NotbugsError(
@@ -119,7 +119,7 @@ def _images_by_class(path: Path) -> tuple[tuple[str, ...], list[tuple[Path, int]
     return tuple(folder.name for folder in folders), files
 
 
-def _images_below(folder: Path) -> Iterator[Path]:
+def _images_below(folder: Location) -> Iterator[Location]:
     for entry in _entries(folder):
         if entry.suffix.lower() in IMAGE_SUFFIXES and not entry.is_dir():
             yield entry
@@ -130,7 +130,7 @@ def _images_below(folder: Path) -> Iterator[Path]:
 def _contents(files: Iterable[str]) -> Iterator[Encoded]:
     for file in files:
         try:
-            yield file, Path(file).read_bytes()
+            yield file, location(file).read_bytes()
         except OSError as error:
             raise NotbugsError(
                 f"{file} cannot be read ({error.strerror}); check the file or remove it"

@@ -1,25 +1,24 @@
 """Labelled images in Parquet, as the Hugging Face hub keeps them, read with pyarrow and Pillow alone."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import torch
 
 from notbugs.data.labeled import LabeledImages, Origin
 from notbugs.data.parquet_files import split_files
-from notbugs.data.parquet_reader import ParquetReader, Rows, deciding_frame, reading
+from notbugs.data.parquet_reader import ParquetReader, Rows, deciding_frame, parquet_file
 from notbugs.data.parquet_schema import PIXELS, ParquetSchema, parquet_schema
 from notbugs.data.splits import every_fifth
 from notbugs.data.stored import read_or_stored
 from notbugs.errors import NotbugsError, unknown
+from notbugs.locations import Location
 
 
 def read_parquet(
-    path: Path,
+    path: Location,
     *,
     split: str = "train",
     classes: Sequence[str] | None = None,
@@ -73,13 +72,13 @@ def read_parquet(
     )
 
 
-def _arrow_schema(file: Path) -> pa.Schema:
-    with reading(file):
-        return pq.read_schema(file)
+def _arrow_schema(file: Location) -> pa.Schema:
+    with parquet_file(file) as parquet:
+        return parquet.schema_arrow
 
 
-def _read_column(file: Path, name: str) -> pa.ChunkedArray:
-    with reading(file), pq.ParquetFile(file) as parquet:
+def _read_column(file: Location, name: str) -> pa.ChunkedArray:
+    with parquet_file(file) as parquet:
         if name not in parquet.schema_arrow.names:
             raise NotbugsError(
                 f"{file} has no column {name!r}, which other files of the data set have; "
@@ -89,7 +88,9 @@ def _read_column(file: Path, name: str) -> pa.ChunkedArray:
         return pc.cast(column, column.type.value_type) if pa.types.is_dictionary(column.type) else column
 
 
-def _labels(files: list[Path], schema: ParquetSchema) -> tuple[tuple[str, ...], dict[Path, np.ndarray]]:
+def _labels(
+    files: list[Location], schema: ParquetSchema
+) -> tuple[tuple[str, ...], dict[Location, np.ndarray]]:
     """Class names, and the label of each row of each file as its place among them."""
     columns = {file: _read_column(file, schema.label) for file in files}
     for file, column in columns.items():
@@ -124,8 +125,8 @@ def _first(column: pa.ChunkedArray) -> str:
 
 
 def _named_by_value(
-    columns: dict[Path, pa.ChunkedArray], schema: ParquetSchema
-) -> tuple[tuple[str, ...], dict[Path, np.ndarray]]:
+    columns: dict[Location, pa.ChunkedArray], schema: ParquetSchema
+) -> tuple[tuple[str, ...], dict[Location, np.ndarray]]:
     found = {}
     for file, column in columns.items():
         if pa.types.is_floating(column.type) or pa.types.is_nested(column.type):
@@ -139,7 +140,9 @@ def _named_by_value(
     return tuple(str(name) for name in names), dict(zip(found, parts, strict=True))
 
 
-def _wanted_classes(class_names: tuple[str, ...], classes: Sequence[str] | None, path: Path) -> np.ndarray:
+def _wanted_classes(
+    class_names: tuple[str, ...], classes: Sequence[str] | None, path: Location
+) -> np.ndarray:
     if classes is None:
         return np.arange(len(class_names))
     for name in classes:

@@ -1,10 +1,10 @@
 """Which Parquet files of a directory are which split."""
 
 import re
-from pathlib import Path
 
 from notbugs.data.splits import require_split
 from notbugs.errors import NotbugsError
+from notbugs.locations import Location, matching, within
 
 _SPLIT_NAMES = {
     "train": "train",
@@ -15,7 +15,7 @@ _SPLIT_NAMES = {
 }
 
 
-def split_files(path: Path, *, split: str) -> tuple[dict[str, list[Path]], list[Path]]:
+def split_files(path: Location, *, split: str) -> tuple[dict[str, list[Location]], list[Location]]:
     """All files by split, and those of the split asked for (key "" and all of them where the files name no
     split).
 
@@ -32,13 +32,13 @@ def split_files(path: Path, *, split: str) -> tuple[dict[str, list[Path]], list[
     if not found:
         raise NotbugsError(f"{path} does not exist; expected a Parquet file or a directory of them")
     files = (
-        [path] if path.is_file() else [file for file in sorted(path.rglob("*.parquet")) if _seen(file, path)]
+        [path] if path.is_file() else [file for file in matching(path, "**/*.parquet") if _seen(file, path)]
     )
     if not files:
         raise NotbugsError(
             f"{path} holds no .parquet file; expected files such as {path}/train-00000-of-00001.parquet"
         )
-    by_split: dict[str, list[Path]] = {}
+    by_split: dict[str, list[Location]] = {}
     for file in files:
         by_split.setdefault(_split_of(file)[0], []).append(file)
     if len(by_split) > 1:
@@ -57,11 +57,11 @@ def split_files(path: Path, *, split: str) -> tuple[dict[str, list[Path]], list[
     return by_split, chosen
 
 
-def _seen(file: Path, directory: Path) -> bool:
-    return not any(part.startswith(".") for part in file.relative_to(directory).parts)
+def _seen(file: Location, directory: Location) -> bool:
+    return not any(part.startswith(".") for part in within(directory, file).split("/"))
 
 
-def _split_of(file: Path) -> tuple[str, Path]:
+def _split_of(file: Location) -> tuple[str, Location]:
     """The split of a file, and the directory of the data set that it is part of."""
     if file.parent.name in _SPLIT_NAMES:  # CONFIG/train/0000.parquet
         return _SPLIT_NAMES[file.parent.name], file.parent.parent

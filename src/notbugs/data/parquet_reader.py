@@ -1,7 +1,7 @@
 """Reading some images of Parquet files: the rows that are asked for, a row group at a time."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -18,6 +18,7 @@ from notbugs.data.parquet_schema import PIXELS, ParquetSchema
 from notbugs.data.recent import Recent
 from notbugs.data.stored import Reader
 from notbugs.errors import NotbugsError
+from notbugs.locations import Location
 from notbugs.tensors import Images
 
 _DECIDE = 1000  # first images of the training split that decide the frame
@@ -25,12 +26,12 @@ _BATCH = 1000
 _SMALL = 1 << 26  # bytes: a row group up to here is read whole, and kept for a while
 _BUFFER = 1 << 20  # bytes of a column that are read at once: a row group may be larger than memory
 
-Rows = tuple[tuple[Path, np.ndarray], ...]
+Rows = tuple[tuple[Location, np.ndarray], ...]
 """Of each file the rows that are wanted, ascending."""
 
 
 @contextmanager
-def reading(file: Path) -> Iterator[None]:
+def reading(file: Location) -> Iterator[None]:
     """What goes wrong in Arrow as one error that names the file."""
     try:
         yield
@@ -38,6 +39,14 @@ def reading(file: Path) -> Iterator[None]:
         raise NotbugsError(
             f"{file} does not read as Parquet ({' '.join(str(error).split())[:200]}); fetch or write it again"
         ) from error
+
+
+@contextmanager
+def parquet_file(file: Location) -> Iterator[pq.ParquetFile]:
+    """A file of this machine, or of another, of which no more is fetched than what is read."""
+    with reading(file), ExitStack() as held:
+        opened = file if isinstance(file, Path) else held.enter_context(file.open("rb"))
+        yield held.enter_context(pq.ParquetFile(opened, buffer_size=_BUFFER))
 
 
 @final
@@ -93,7 +102,7 @@ class ParquetReader(Reader):
                 yield from _contents_of(file, wanted[here], column, self.recent)
 
 
-def deciding_frame(files: list[Path], schema: ParquetSchema, *, size: int | None) -> Frame:
+def deciding_frame(files: list[Location], schema: ParquetSchema, *, size: int | None) -> Frame:
     """The frame that the first images of these files decide."""
     rows = tuple((file, np.arange(_rows_in(file))) for file in files)
     some = ParquetReader(rows=rows, schema=schema, frame=(0, 0))
@@ -101,15 +110,15 @@ def deciding_frame(files: list[Path], schema: ParquetSchema, *, size: int | None
     return choose_frame(islice(some._encoded(first), _DECIDE), size=size)
 
 
-def _rows_in(file: Path) -> int:
-    with reading(file), pq.ParquetFile(file) as parquet:
+def _rows_in(file: Location) -> int:
+    with parquet_file(file) as parquet:
         return parquet.metadata.num_rows
 
 
 def _contents_of(
-    file: Path, rows: np.ndarray, name: str, recent: Recent[pa.Array]
+    file: Location, rows: np.ndarray, name: str, recent: Recent[pa.Array]
 ) -> Iterator[tuple[str, bytes | None]]:
-    with reading(file), pq.ParquetFile(file, buffer_size=_BUFFER) as parquet:
+    with parquet_file(file) as parquet:
         if name not in parquet.schema_arrow.names:
             raise NotbugsError(
                 f"{file} has no column {name!r}; its columns are {', '.join(parquet.schema_arrow.names)}"
@@ -126,7 +135,7 @@ def _contents_of(
 
 
 def _columns_of(
-    parquet: pq.ParquetFile, file: Path, group: int, rows: np.ndarray, name: str, recent: Recent[pa.Array]
+    parquet: pq.ParquetFile, file: Location, group: int, rows: np.ndarray, name: str, recent: Recent[pa.Array]
 ) -> Iterator[tuple[np.ndarray, pa.Array]]:
     """The wanted rows of a row group, some at a time, with their numbers in it."""
     if not len(rows):
@@ -164,4 +173,4 @@ def _bytes_of(column: pa.Array) -> int:
     return column.nbytes
 
 
-__all__ = ["ParquetReader", "Rows", "deciding_frame", "reading"]
+__all__ = ["ParquetReader", "Rows", "deciding_frame", "parquet_file"]

@@ -2,13 +2,13 @@
 
 import json
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from typing import Any, final
 
 import pyarrow as pa
 
 from notbugs.data.labeled import Origin
 from notbugs.errors import NotbugsError
+from notbugs.locations import Location
 
 PIXELS = "pixels"
 """The column of exact float32 pixels (little-endian, CHW) that our own files carry beside 8-bit images."""
@@ -30,7 +30,7 @@ class ParquetSchema:
     origin: Origin | None = None
 
 
-def parquet_schema(schema: pa.Schema, *, file: Path, label: str | None = None) -> ParquetSchema:
+def parquet_schema(schema: pa.Schema, *, file: Location, label: str | None = None) -> ParquetSchema:
     """Find the columns by the Hugging Face features in the metadata, else by type.
 
     Image: the column that is an Image feature, else a struct with a binary field `bytes`, else a binary
@@ -104,7 +104,7 @@ def _is_class_type(kind: pa.DataType) -> bool:
 
 
 def _the_one(
-    found: list[str], preferred: tuple[str, ...], *, kind: str, schema: pa.Schema, file: Path
+    found: list[str], preferred: tuple[str, ...], *, kind: str, schema: pa.Schema, file: Location
 ) -> str:
     for name in preferred:
         if name in found:

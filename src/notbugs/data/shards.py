@@ -19,12 +19,13 @@ from notbugs.data.labeled import LabeledImages, Origin
 from notbugs.data.stored import Reader, joined, read_or_stored
 from notbugs.errors import NotbugsError
 from notbugs.files import write_atomically
+from notbugs.locations import Location, kept_file
 from notbugs.tensors import Images
 
 ORIGIN = "origin.json"
 
 
-def shard_path(directory: Path, index: int) -> Path:
+def shard_path(directory: Location, index: int) -> Location:
     """Where a data set keeps its shard `index`."""
     return directory / f"shard-{index:05d}.safetensors"
 
@@ -34,14 +35,14 @@ def shard_of(data: LabeledImages) -> dict[str, Tensor]:
     return {"images": data.images, "labels": data.labels, **data.columns}
 
 
-def write_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
+def write_tensors(tensors: Mapping[str, Tensor], path: Location) -> None:
     """Named tensors as one file, atomically; equal content gives equal bytes."""
     write_atomically(
         path, save({name: tensor.cpu().contiguous() for name, tensor in sorted(tensors.items())})
     )
 
 
-def read_shard(path: Path, *, class_names: tuple[str, ...], origin: Origin) -> LabeledImages:
+def read_shard(path: Location, *, class_names: tuple[str, ...], origin: Origin) -> LabeledImages:
     """One shard. Raises NotbugsError if the file is not one."""
     tensors = read_tensors(path)
     if not {"images", "labels"} <= set(tensors):
@@ -52,7 +53,7 @@ def read_shard(path: Path, *, class_names: tuple[str, ...], origin: Origin) -> L
     )
 
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
+def read_tensors(path: Location) -> dict[str, Tensor]:
     """What `write_tensors` wrote. Raises NotbugsError if the file is not such a one."""
     with _opened(path) as file:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
@@ -71,11 +72,11 @@ def concatenate(shards: Sequence[LabeledImages], *, origin: Origin) -> LabeledIm
 
 
 def write_origin(
-    directory: Path,
+    directory: Location,
     *,
     origin: Origin,
     class_names: Sequence[str],
-    shards: Sequence[Path],
+    shards: Sequence[Location],
     measured: Mapping[str, Any],
 ) -> None:
     """The manifest: what the set is, what was measured on it, and the digest of every shard."""
@@ -89,7 +90,7 @@ def write_origin(
     write_atomically(directory / ORIGIN, json.dumps(manifest, indent=2, sort_keys=True) + "\n")
 
 
-def read_origin(directory: Path) -> dict[str, Any]:
+def read_origin(directory: Location) -> dict[str, Any]:
     """The manifest of a built data set. Raises NotbugsError if there is none, or it is unfinished."""
     path = directory / ORIGIN
     if not path.is_file():
@@ -109,14 +110,14 @@ def read_origin(directory: Path) -> dict[str, Any]:
         raise NotbugsError(f"{path} is damaged ({error}); delete it and run the same build again") from error
 
 
-def is_complete(directory: Path) -> bool:
+def is_complete(directory: Location) -> bool:
     """Whether the manifest is there, and every shard that it names."""
     if not (directory / ORIGIN).is_file():
         return False
     return all((directory / entry["file"]).is_file() for entry in read_origin(directory)["shards"])
 
 
-def read_built(directory: Path, *, stored: bool | None = None) -> LabeledImages:
+def read_built(directory: Location, *, stored: bool | None = None) -> LabeledImages:
     """A built data set, every shard checked against its digest.
 
     `stored`: the images stay in the shards until they are asked for (`StoredImages`); by default where they do not
@@ -159,7 +160,7 @@ def read_built(directory: Path, *, stored: bool | None = None) -> LabeledImages:
     )
 
 
-def read_columns(paths: Sequence[Path]) -> dict[str, Tensor]:
+def read_columns(paths: Sequence[Location]) -> dict[str, Tensor]:
     """Labels and columns of all shards, without the images. Raises NotbugsError for a file that is no shard."""
     parts = []
     for path in paths:
@@ -177,7 +178,7 @@ def read_columns(paths: Sequence[Path]) -> dict[str, Tensor]:
 class ShardReader(Reader):
     """Images in shards, one after the other."""
 
-    paths: tuple[Path, ...]
+    paths: tuple[Location, ...]
 
     @cached_property
     def _shapes(self) -> list[list[int]]:
@@ -207,15 +208,15 @@ class ShardReader(Reader):
         return images
 
 
-def _shape_in(path: Path) -> list[int]:
+def _shape_in(path: Location) -> list[int]:
     with _opened(path) as file:
         return list(file.get_slice("images").get_shape())
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _opened(path: Location) -> Iterator[Any]:
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(kept_file(path), framework="pt") as file:
             yield file
     except (SafetensorError, OSError) as error:
         raise NotbugsError(
@@ -223,6 +224,6 @@ def _opened(path: Path) -> Iterator[Any]:
         ) from error
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
+def _digest(path: Location) -> str:
+    with kept_file(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,10 +1,10 @@
 """Images under a shift, as a data set of their own: filtered, corrupted, with a feature taken away."""
 
 from dataclasses import replace
-from pathlib import Path
 
 from notbugs.data.labeled import LabeledImages
 from notbugs.errors import NotbugsError
+from notbugs.locations import Location, location
 from notbugs.shifts import Shift, parse_shift
 
 
@@ -46,8 +46,8 @@ def split_source(source: str) -> tuple[str, Shift | None]:
     return source, None  # a path that is not there: reading it says so
 
 
-def _path_of(source: str) -> Path:
-    return Path(source.removeprefix("tagged:").partition(":")[2]).expanduser()
+def _path_of(source: str) -> Location:
+    return location(source.removeprefix("tagged:").partition(":")[2])
 
 
 __all__ = ["split_source", "under_shift"]

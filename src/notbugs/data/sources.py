@@ -1,7 +1,5 @@
 """One loader for every place that labelled images come from."""
 
-from pathlib import Path
-
 from notbugs.data.digits import digits
 from notbugs.data.folder import read_folder
 from notbugs.data.hub import fetch
@@ -12,6 +10,7 @@ from notbugs.data.splits import SPLITS, require_split
 from notbugs.data.stored import StoredImages
 from notbugs.data.tagged import tagged
 from notbugs.errors import NotbugsError, unknown
+from notbugs.locations import Location, location
 
 _SOURCES = (
     "planted", "planted-spurious", "digits", "squares", "sketches", "sketches:CLASS,CLASS", "cifar10",
@@ -25,7 +24,7 @@ def load(
     source: str,
     *,
     split: str = "train",
-    root: str | Path | None = None,
+    root: str | Location | None = None,
     seed: int = 0,
     stored: bool | None = None,
 ) -> LabeledImages:
@@ -71,7 +70,7 @@ def load(
 
 
 def _load(
-    source: str, *, split: str, root: str | Path | None, seed: int, stored: bool | None
+    source: str, *, split: str, root: str | Location | None, seed: int, stored: bool | None
 ) -> LabeledImages:
     require_split(split)
     if source.startswith("tagged:"):
@@ -102,15 +101,15 @@ def _load(
         case "cifar10":
             return _cifar10(detail, split=split, root=root, all_classes=not colon, stored=stored)
         case "folder":
-            return read_folder(Path(detail).expanduser(), split=split, stored=stored)
+            return read_folder(location(detail), split=split, stored=stored)
         case "parquet":
-            return read_parquet(Path(detail).expanduser(), split=split, stored=stored)
+            return read_parquet(location(detail), split=split, stored=stored)
         case "hf":
             return _from_hub(detail, split=split, root=root, stored=stored)
         case "built":
             from notbugs.data.shards import read_built
 
-            return read_built(Path(detail).expanduser(), stored=stored)
+            return read_built(location(detail), stored=stored)
     raise unknown("source", source, _SOURCES)
 
 
@@ -119,7 +118,7 @@ def _example(kind: str) -> str:
 
 
 def _cifar10(
-    names: str, *, split: str, root: str | Path | None, all_classes: bool, stored: bool | None
+    names: str, *, split: str, root: str | Location | None, all_classes: bool, stored: bool | None
 ) -> LabeledImages:
     classes = None if all_classes else [name.strip() for name in names.split(",")]
     return read_parquet(
@@ -135,7 +134,7 @@ def _cifar10(
     )
 
 
-def _from_hub(name: str, *, split: str, root: str | Path | None, stored: bool | None) -> LabeledImages:
+def _from_hub(name: str, *, split: str, root: str | Location | None, stored: bool | None) -> LabeledImages:
     if root is not None:
         return read_parquet(_below(root, name), split=split, stored=stored)
     org, _, rest = name.partition("/")
@@ -144,7 +143,7 @@ def _from_hub(name: str, *, split: str, root: str | Path | None, stored: bool | 
     return read_parquet(directory / config, split=split, origin=Origin(name=name), stored=stored)
 
 
-def _below(root: str | Path, name: str) -> Path:
+def _below(root: str | Location, name: str) -> Location:
     """`root/name` where that is a directory, else `root`."""
-    root = Path(root).expanduser()
+    root = location(root)
     return root / name if (root / name).is_dir() else root

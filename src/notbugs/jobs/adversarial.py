@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,6 +17,7 @@ from notbugs.errors import NotbugsError
 from notbugs.execution import map_shards
 from notbugs.jobs.job import Job, resolved_precision
 from notbugs.jobs.subject import Subject
+from notbugs.locations import Location
 from notbugs.models.logits import require_logits
 from notbugs.progress import Progress
 from notbugs.runs import Run, open_run
@@ -140,10 +140,10 @@ def _found(run: Run, *, class_names: tuple[str, ...], name: str) -> LabeledImage
     return concatenate(parts, origin=origin)
 
 
-def _shards(run: Run) -> list[Path]:
+def _shards(run: Run) -> list[Location]:
     config = run.config
     return [shard_path(run.path, index) for index in range(-(-config["n"] // config["shard_size"]))]
 
 
-def _missing(run: Run) -> list[Path]:
+def _missing(run: Run) -> list[Location]:
     return [path for path in _shards(run) if not path.is_file()]

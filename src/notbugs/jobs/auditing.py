@@ -21,6 +21,7 @@ from notbugs.jobs.saliency import saliency_job
 from notbugs.jobs.sections import heat_map_job, shifts_job
 from notbugs.jobs.subject import Subject
 from notbugs.jobs.usefulness import can_be_asked, usefulness_job
+from notbugs.locations import within
 from notbugs.models import model_digest
 from notbugs.models.logits import require_logits
 from notbugs.progress import silent
@@ -114,8 +115,7 @@ def audit_job(
             **merged,
             "flags": flags,
             "stages": [
-                {section: str(stage.path.relative_to(run.path)) for section, stage in made.items()}
-                for made in stages
+                {section: within(run.path, stage.path) for section, stage in made.items()} for made in stages
             ],
             "class_names": list(data.class_names),
             "seconds": round(sum(one.result["seconds"] for one in everything), 1),

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Sequence
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,9 @@ def corrupt_job(
     for what, given in (("corruption", corruptions), ("severity", severities)):
         if len(set(given)) < len(given) or not given:
             raise NotbugsError(f"give each {what} once, and at least one; got {', '.join(map(str, given))}")
+    root = job.root
+    if not isinstance(root, Path):
+        raise NotbugsError(f"{root}: corrupted copies are written to a path of this machine; name one")
     for corruption, severity in product(corruptions, severities):
         Corruption(corruption, float(severity))
     require_layout(data, corruptions, layout)  # what cannot be is said before anything is written
@@ -61,7 +65,7 @@ def corrupt_job(
 
         write_corrupted(
             data,
-            run.path,
+            root / run.path.name,
             corruption,
             severities=severities,
             layout=layout,

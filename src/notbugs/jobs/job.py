@@ -1,7 +1,6 @@
 """What every job is given: where its run directories lie, its seed, its number format, who watches."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, final
 
 import torch
@@ -9,6 +8,7 @@ import torch
 from notbugs.data.labeled import LabeledImages
 from notbugs.execution import LOCAL, Execution
 from notbugs.hardware import Precision, choose_precision
+from notbugs.locations import Location
 from notbugs.progress import Progress, silent
 
 
@@ -17,7 +17,7 @@ from notbugs.progress import Progress, silent
 class Job:
     """Where and how: the root of the run directories, the seed, who watches, where shards are made."""
 
-    root: Path
+    root: Location
     seed: int
     precision: str = "auto"
     progress: Progress = silent

@@ -13,6 +13,7 @@ from notbugs.errors import NotbugsError
 from notbugs.execution import map_shards
 from notbugs.jobs.job import Job, resolved_precision
 from notbugs.jobs.subject import Subject
+from notbugs.locations import matching
 from notbugs.once import Once
 from notbugs.progress import Progress
 from notbugs.runs import Run, open_run
@@ -88,7 +89,7 @@ def views_once(job: Job, subject: Subject, data: LabeledImages) -> Once[Views]:
 
 
 def parts_of(run: Run) -> list[dict[str, Tensor]]:
-    paths = sorted(run.path.glob("shard-*.safetensors"))
+    paths = matching(run.path, "shard-*.safetensors")
     if not paths:
         raise NotbugsError(f"{run.path} holds nothing that was found; the audit's command makes it again")
     return [read_tensors(path) for path in paths]

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from notbugs.errors import unknown
 from notbugs.jobs.job import Job
 from notbugs.lessons import LESSONS, Lesson
+from notbugs.locations import within
 from notbugs.progress import Progress, silent
 from notbugs.runs import Run, open_run
 
@@ -44,7 +45,7 @@ def theory_job(
             ],
             "findings": {name: lesson.findings for name, lesson in lessons.items()},
             "checks": {name: lesson.checks for name, lesson in lessons.items()},
-            "lessons": {name: str(one.path.relative_to(run.path)) for name, one in taught.items()},
+            "lessons": {name: within(run.path, one.path) for name, one in taught.items()},
             "seconds": round(sum(one.result["seconds"] for one in taught.values()), 1),
             "device": "cpu",
         }

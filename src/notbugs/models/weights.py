@@ -5,7 +5,6 @@ The same weights give the same bytes, so a file's digest identifies a model.
 
 import hashlib
 from collections.abc import Mapping
-from pathlib import Path
 
 import safetensors.torch
 import torch
@@ -15,6 +14,7 @@ from torch.nn.parameter import is_lazy
 
 from notbugs.errors import NotbugsError
 from notbugs.files import write_atomically
+from notbugs.locations import Location, local_file, location
 from notbugs.models.classifier import ImageClassifier, ModelSpec
 from notbugs.models.registry import skeleton
 
@@ -22,19 +22,19 @@ SPEC = "notbugs.spec"
 """The one metadata key (one: the order of several would differ from file to file)."""
 
 
-def save_model(model: ImageClassifier, path: str | Path) -> None:
+def save_model(model: ImageClassifier, path: str | Location) -> None:
     """Write weights and spec to `path`: complete or not at all. Raises NotbugsError for NaN, or if it cannot be."""
     if not isinstance(model, ImageClassifier):
         raise NotbugsError(
             f"save_model is for networks made by `build`, and {type(model).__name__} is none: save its state_dict"
         )
-    path = Path(path)
+    path = location(path)
     state = _contiguous(model.state_dict())
     _require_finite(state, path)
     write_atomically(path, safetensors.torch.save(state, metadata={SPEC: model.spec.to_json()}))
 
 
-def load_model(path: str | Path) -> ImageClassifier:
+def load_model(path: str | Location) -> ImageClassifier:
     """The model that `save_model` wrote, on the CPU, in channels_last, in evaluation mode.
 
     Raises NotbugsError if the file is missing, damaged, not ours, holds NaN, or does not fit the network it names.
@@ -46,7 +46,7 @@ def load_model(path: str | Path) -> ImageClassifier:
     ...     load_model(f"{directory}/model.safetensors").spec.arch
     'convnet'
     """
-    path = Path(path)
+    path = location(path)
     state, metadata = _read_safetensors(path)
     if SPEC not in metadata:
         raise NotbugsError(
@@ -62,7 +62,7 @@ def load_model(path: str | Path) -> ImageClassifier:
     return model.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 
 
-def load_state(path: Path) -> dict[str, Tensor]:
+def load_state(path: Location) -> dict[str, Tensor]:
     """The weights by name in a file of the user's: `.safetensors`, or `.pt`/`.pth` that holds tensors only.
 
     A checkpoint's inner `state_dict` (or `model`) is taken, and parallel training's prefix `module.` dropped.
@@ -71,7 +71,8 @@ def load_state(path: Path) -> dict[str, Tensor]:
         return _read_safetensors(path)[0]
     _require_file(path)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with local_file(path) as here:
+            content = torch.load(here, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a foreign file makes the reader raise
         raise NotbugsError(
             f"{path} is damaged or holds Python objects, and a pickle is not loaded; re-save as safetensors: "
@@ -119,15 +120,15 @@ def _contiguous(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
-def _require_file(path: Path) -> None:
+def _require_file(path: Location) -> None:
     if not path.is_file():
         raise NotbugsError(f"no weights at {path}: expected a file")
 
 
-def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def _read_safetensors(path: Location) -> tuple[dict[str, Tensor], dict[str, str]]:
     _require_file(path)
     try:
-        with safe_open(path, framework="pt") as file:
+        with local_file(path) as here, safe_open(here, framework="pt") as file:
             # Copies: the tensors of an open file live in its pages, and the file may change.
             state = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
             metadata = file.metadata() or {}
@@ -137,7 +138,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     return state, metadata
 
 
-def _require_finite(state: Mapping[str, Tensor], path: Path) -> None:
+def _require_finite(state: Mapping[str, Tensor], path: Location) -> None:
     for name, tensor in state.items():
         if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
             what = "NaN" if bool(tensor.isnan().any()) else "infinity"
@@ -145,7 +146,7 @@ def _require_finite(state: Mapping[str, Tensor], path: Path) -> None:
             raise NotbugsError(f"{path}: weights contain {what} in layer {layer or 'of the root'} ({weight})")
 
 
-def _require_match(expected: Mapping[str, Tensor], given: Mapping[str, Tensor], path: Path) -> None:
+def _require_match(expected: Mapping[str, Tensor], given: Mapping[str, Tensor], path: Location) -> None:
     """Same names, same shapes, floats where floats are expected."""
     shapes = [
         f"{name} ({list(given[name].shape)}, expected {list(expected[name].shape)})"

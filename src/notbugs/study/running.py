@@ -6,7 +6,6 @@ measured on the original test images.
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from notbugs.audits import Proportion, default_attacks
@@ -16,6 +15,7 @@ from notbugs.errors import NotbugsError
 from notbugs.execution import LOCAL, Execution, Watch
 from notbugs.expectations import closed_forms, det_closed_forms
 from notbugs.jobs import resolved_precision
+from notbugs.locations import Location, within
 from notbugs.progress import silent
 from notbugs.runs import Run, open_run
 from notbugs.study.differences import CHANCE, Exact, Numbers
@@ -29,7 +29,7 @@ def run_study(
     data: LabeledImages,
     test: LabeledImages,
     *,
-    root: Path,
+    root: Location,
     seed: int,
     precision: str = "auto",
     watch: Watch = lambda stage: silent,
@@ -79,7 +79,7 @@ def run_study(
             "between": det_closed_forms(test),
             "flags": flags(study, measured, runs, chance),
             "attacks": [str(attack) for attack in default_attacks(study.threat, steps=study.attack_steps)],
-            "stages": {name: str(stage.path.relative_to(run.path)) for name, stage in runs.items()},
+            "stages": {name: within(run.path, stage.path) for name, stage in runs.items()},
             "stage_seconds": {name: stage.result["seconds"] for name, stage in runs.items()},
             "seconds": round(sum(stage.result["seconds"] for stage in runs.values()), 1),
             "device": str(data.images.device),
@@ -129,7 +129,7 @@ def open_study(
     data: LabeledImages,
     test: LabeledImages,
     *,
-    root: Path,
+    root: Location,
     seed: int,
     precision: str = "auto",
     watch: Watch = lambda stage: silent,

@@ -2,7 +2,6 @@
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import final
 
 import safetensors.torch
@@ -15,6 +14,7 @@ from torch.nn import functional
 from notbugs.data.labeled import LabeledImages
 from notbugs.errors import NotbugsError
 from notbugs.files import write_atomically
+from notbugs.locations import Location
 from notbugs.tensors import Images, Labels
 
 SIDE = 8
@@ -79,7 +79,7 @@ def fit_gaussians(data: LabeledImages, *, side: int = SIDE) -> ClassGaussians:
     )
 
 
-def save_gaussians(gaussians: ClassGaussians, path: Path) -> None:
+def save_gaussians(gaussians: ClassGaussians, path: Location) -> None:
     """Write them to one safetensors file, in half precision: a seed needs no more."""
     tensors = {
         "means": gaussians.means.half(),
@@ -89,7 +89,7 @@ def save_gaussians(gaussians: ClassGaussians, path: Path) -> None:
     write_atomically(path, safetensors.torch.save({name: one.contiguous() for name, one in tensors.items()}))
 
 
-def load_gaussians(path: Path) -> ClassGaussians:
+def load_gaussians(path: Location) -> ClassGaussians:
     """What `save_gaussians` wrote. Raises NotbugsError for a file that holds something else."""
     try:
         tensors = safetensors.torch.load(path.read_bytes())

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import final
 
 import torch
@@ -11,6 +10,7 @@ from safetensors.torch import save
 
 from notbugs.errors import NotbugsError
 from notbugs.files import write_atomically
+from notbugs.locations import Location, local_file
 
 
 @final
@@ -34,13 +34,13 @@ class Checkpoint:
     metrics: tuple[EpochMetrics, ...]
     identity: str
 
-    def write(self, path: Path) -> None:
+    def write(self, path: Location) -> None:
         metadata = {"metrics": json.dumps([asdict(m) for m in self.metrics]), "identity": self.identity}
         contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()}
         write_atomically(path, save(contiguous, metadata=metadata))
 
 
-def read_checkpoint(path: Path, *, identity: str) -> Checkpoint | None:
+def read_checkpoint(path: Location, *, identity: str) -> Checkpoint | None:
     """The checkpoint at `path`, or None if there is none.
 
     Raises NotbugsError if it is damaged, or belongs to another training than `identity`.
@@ -48,7 +48,7 @@ def read_checkpoint(path: Path, *, identity: str) -> Checkpoint | None:
     if not path.exists():
         return None
     try:
-        with safe_open(path, framework="pt") as file:
+        with local_file(path) as here, safe_open(here, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
         metrics = tuple(EpochMetrics(**m) for m in json.loads(metadata["metrics"]))

@@ -5,7 +5,6 @@ import math
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import final
 
 import torch
@@ -15,6 +14,7 @@ from notbugs.attacks.pgd import PGD
 from notbugs.data.labeled import LabeledImages
 from notbugs.errors import NotbugsError
 from notbugs.hardware import choose_precision
+from notbugs.locations import Location
 from notbugs.models import ImageClassifier, model_digest
 from notbugs.models.autocast import autocast_context
 from notbugs.models.folding import FoldedClassifier, threads_for
@@ -51,7 +51,7 @@ def train(
     *,
     seed: int,
     validation: LabeledImages | None = None,
-    checkpoint: Path | None = None,
+    checkpoint: Location | None = None,
     on_epoch: Callable[[EpochMetrics], None] = ignore,
     progress: Progress = silent,
 ) -> ImageClassifier:

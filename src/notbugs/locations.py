@@ -1,0 +1,111 @@
+"""Where files are: a path of this machine, or a URL of a store that fsspec knows (s3://, gs://, memory://, ...)."""
+
+import atexit
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import cast
+
+from upath import UPath
+
+from notbugs.errors import NotbugsError
+
+Location = Path | UPath
+"""Both have the same methods. In an object store a file appears whole, and nobody makes folders."""
+
+_EXTRAS = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
+
+
+def location(named: str | Location) -> Location:
+    """What text names: `s3://bucket/runs` is a URL, anything else a path (`~` is the home directory).
+
+    Raises NotbugsError for a store that nothing installed knows.
+
+    >>> location("runs"), location("memory://runs").name
+    (PosixPath('runs'), 'runs')
+    """
+    if isinstance(named, UPath):
+        return named
+    if "://" not in str(named):
+        return Path(named).expanduser()
+    kind = str(named).partition("://")[0]
+    needed = _EXTRAS.get(kind)
+    if needed and not find_spec(needed):
+        raise NotbugsError(f"{named}: {kind}:// needs the package {needed}: pip install {needed}")
+    try:
+        # What others have written meanwhile is looked for every time.
+        return cast(Location, UPath(named, use_listings_cache=False))
+    except (ValueError, ImportError) as error:
+        raise NotbugsError(f"{named}: {error}; give a path, or a URL such as s3://bucket/runs") from error
+
+
+@contextmanager
+def reaching(where: Location) -> Iterator[None]:
+    """What a store says, in one line: its clients have classes of errors of their own."""
+    try:
+        yield
+    except (NotbugsError, FileNotFoundError):
+        raise
+    except Exception as error:
+        said = " ".join(str(error).split())[:200] or type(error).__name__
+        raise NotbugsError(
+            f"{where} cannot be reached: {said}; check the URL, and the store's credentials"
+        ) from error
+
+
+def within(directory: Location, path: Location) -> str:
+    """The way from a directory to what lies below it, as text."""
+    return path.as_posix().removeprefix(directory.as_posix()).lstrip("/")
+
+
+def matching(directory: Location, pattern: str) -> list[Location]:
+    """What lies in a directory (`**/`: or below it), in order."""
+    return sorted(directory.glob(pattern), key=lambda path: path.parts)
+
+
+@contextmanager
+def local_file(where: Location) -> Iterator[Path]:
+    """The file itself where it is on this machine, else a copy, for what reads nothing but such files."""
+    if isinstance(where, Path):
+        yield where
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        yield _copied(where, Path(directory))
+
+
+def kept_file(where: Location) -> Path:
+    """As `local_file`, of what is written once: the copy is kept until this process ends, or writes the file anew."""
+    if isinstance(where, Path):
+        return where
+    if where not in _kept:
+        _kept[where] = _copied(where, Path(tempfile.mkdtemp(dir=_copies())))
+    return _kept[where]
+
+
+def changed(where: UPath) -> None:
+    """A file has been written: the copy that was kept is none."""
+    _kept.pop(where, None)
+
+
+_kept: dict[UPath, Path] = {}
+
+
+@cache
+def _copies() -> str:
+    directory = tempfile.mkdtemp(prefix="notbugs-")
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    return directory
+
+
+def _copied(where: UPath, directory: Path) -> Path:
+    copy = directory / where.name
+    with reaching(where):
+        copy.write_bytes(where.read_bytes())
+    return copy
+
+
+__all__ = ["Location", "changed", "kept_file", "local_file", "location", "matching", "reaching", "within"]
