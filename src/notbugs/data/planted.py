@@ -196,9 +196,10 @@ def planted(
 
 
 def truth_of(data: LabeledImages) -> PlantedTruth | None:
-    """The truth behind a data set that `planted` made, or None for any other."""
+    """The truth behind a data set that `planted` made, or None for any other, or where its columns are lost."""
     planted_truth = data.origin.recipe.get("truth")
-    return PlantedTruth(**planted_truth) if planted_truth else None
+    is_whole = {"robust_class", "nonrobust_class"} <= data.columns.keys()
+    return PlantedTruth(**planted_truth) if planted_truth and is_whole else None
 
 
 def _radius(size: int) -> torch.Tensor:
