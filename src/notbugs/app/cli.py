@@ -47,17 +47,12 @@ def main(tokens: Sequence[str] | None = None) -> None:
         where = f" {error.filename}:" if error.filename else ""
         fail(f"{where} {error.strerror or error}".strip(), code=2)
     except Exception as error:  # whatever a stranger's model raises
-        if not _is_out_of_memory(error):
+        from notbugs.room import is_out_of_memory
+
+        if not is_out_of_memory(error):
             _fail_in_the_users_code(error)
             raise
         fail("out of memory; choose a smaller --arch, --batch-size or data set", code=2)
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """An accelerator's allocator raises a class of its own, the CPU's a RuntimeError like any other."""
-    own = type(error).__name__ == "OutOfMemoryError"
-    said = ("DefaultCPUAllocator", "Cannot allocate memory")
-    return isinstance(error, MemoryError) or own or any(text in str(error) for text in said)
 
 
 def _fail_in_the_users_code(error: Exception) -> None:

@@ -9,6 +9,7 @@ import torch
 
 from notbugs.attacks.objectives import RowObjective
 from notbugs.errors import NotbugsError, SearchMetNaNError
+from notbugs.room import Room
 from notbugs.tensors import Images, Objective, PerExample
 from notbugs.threats import Threat
 
@@ -49,23 +50,21 @@ def projected_ascent(
     images = threat.project(start, centers).detach()
     found, active = images.clone(), torch.arange(len(images), device=images.device)
     best = torch.full((len(found),), -torch.inf, device=found.device, dtype=found.dtype)
+    room = Room(len(images))
     for step in range(steps + 1):
         climbing = step < steps
         if not climbing and keep == "last":
             break
-        with torch.set_grad_enabled(climbing):
-            current = images.detach().requires_grad_(climbing)
-            values, leads = evaluate(objective, current, stop_when_finished)
+        values, leads, gradients = slopes(objective, images, room, stop_when_finished, climbing=climbing)
         finished = leads > 0
         if keep == "best":
-            settled = finished | (values.detach() > best[active])
-            best[active[settled]] = values.detach()[settled].to(best.dtype)
+            settled = finished | (values > best[active])
+            best[active[settled]] = values[settled].to(best.dtype)
             found[active[settled]] = images[settled]
         elif stop_when_finished:
             found[active[finished]] = images[finished]
         if not climbing:
             break
-        gradients = input_gradients(values, current)
         if stop_when_finished and bool(finished.any()):
             going = (~finished).nonzero()[:, 0]
             active, images, centers = active[going], images[going], centers[going]
@@ -79,6 +78,25 @@ def projected_ascent(
     if steps > 0 and not bool(images.isfinite().all() & ~values.isnan().any()):
         raise SearchMetNaNError
     return found
+
+
+def slopes(
+    objective: Objective, images: Images, room: Room, stop_when_finished: bool, *, climbing: bool = True
+) -> tuple[PerExample, PerExample, Images]:
+    """Values, leads and, while `climbing`, gradients; of some images after the other where memory is short."""
+
+    def of(rows: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
+        own = objective if rows is None else objective.take(rows.to(images.device))  # type: ignore[attr-defined]
+        with torch.set_grad_enabled(climbing):
+            some = (images if rows is None else images[rows]).detach().requires_grad_(climbing)
+            values, leads = evaluate(own, some, stop_when_finished)
+            return values.detach(), leads.detach(), input_gradients(values, some) if climbing else some
+
+    if not hasattr(objective, "take"):  # whose rows cannot be told apart
+        values, leads, gradients = of(None)
+    else:
+        values, leads, gradients = room.over(of, len(images))
+    return values, leads, gradients
 
 
 def input_gradients(values: PerExample, images: Images) -> Images:

@@ -9,9 +9,10 @@ from typing import Protocol, runtime_checkable
 import torch
 
 from notbugs.attacks.abort_early import outlook
-from notbugs.attacks.ascent import evaluate, input_gradients
+from notbugs.attacks.ascent import slopes
 from notbugs.attacks.in_turn import Climb
 from notbugs.errors import NotbugsError, SearchMetNaNError
+from notbugs.room import Room
 from notbugs.tensors import Images, Mask, Objective, PerExample
 from notbugs.threats import Threat
 
@@ -81,15 +82,11 @@ def auto_ascent(
     last, rises, checked_at = best, torch.zeros_like(best), 0
     ahead = outlook(best, steps=steps)
     met_nan = torch.zeros((), dtype=torch.bool, device=images.device)
+    room = Room(len(images))
     for step in range(steps + 1):
         climbing = step < steps
-        with torch.set_grad_enabled(climbing):
-            current = images.detach().requires_grad_(climbing)
-            values, leads = evaluate(objective, current, stop_when_finished)
-            gradients = images
-            if climbing:
-                gradients = input_gradients(values, current)
-        values, finished = values.detach().to(best.dtype), leads > 0
+        values, leads, gradients = slopes(objective, images, room, stop_when_finished, climbing=climbing)
+        values, finished = values.to(best.dtype), leads > 0
         met_nan |= values.isnan().any()
         settled = (finished | (values > best[active])).nonzero()[:, 0]
         found[active[settled]] = images[settled]
