@@ -1,5 +1,6 @@
 """Where work runs. A shard is the unit: idempotent, written atomically, found again after anything that kills."""
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -16,7 +17,7 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from notbugs.data.shards import shard_path, write_tensors
+from notbugs.data.shards import is_whole, shard_path, write_tensors
 from notbugs.errors import NotbugsError
 from notbugs.hardware import keep_freed_memory
 from notbugs.locations import Location
@@ -123,10 +124,14 @@ def map_shards(
 ) -> list[Location]:
     """Make the shards that `directory` still lacks. Returns the paths of all of them.
 
-    A shard is tensors by name: a part of a data set (`shard_of`), or what was found out about one.
+    A shard is tensors by name: a part of a data set (`shard_of`), or what was found out about one. One that is
+    damaged is made again.
     """
     paths = [shard_path(directory, index) for index in range(count)]
-    missing = [index for index, path in enumerate(paths) if not path.exists()]
+    missing = [index for index, path in enumerate(paths) if not is_whole(path)]
+    for index in missing:
+        if paths[index].exists():
+            logging.getLogger("notbugs").warning("%s is damaged: it is made again", paths[index])
     if len(missing) < count:
         progress(count - len(missing), count, "shards")
     for number, (index, tensors) in enumerate(on.made(make, missing, inside), start=count - len(missing) + 1):

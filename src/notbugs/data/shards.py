@@ -19,6 +19,7 @@ from notbugs.data.labeled import LabeledImages, Origin
 from notbugs.data.stored import Reader, joined, read_or_stored
 from notbugs.errors import NotbugsError
 from notbugs.files import write_atomically
+from notbugs.integrity import DIGEST, digest_of, is_intact
 from notbugs.locations import Location, kept_file
 from notbugs.tensors import Images
 
@@ -36,10 +37,19 @@ def shard_of(data: LabeledImages) -> dict[str, Tensor]:
 
 
 def write_tensors(tensors: Mapping[str, Tensor], path: Location) -> None:
-    """Named tensors as one file, atomically; equal content gives equal bytes."""
-    write_atomically(
-        path, save({name: tensor.cpu().contiguous() for name, tensor in sorted(tensors.items())})
-    )
+    """Named tensors as one file with their digest, atomically; equal content gives equal bytes."""
+    kept = {name: tensor.cpu().contiguous() for name, tensor in sorted(tensors.items())}
+    write_atomically(path, save(kept, metadata={DIGEST: digest_of(kept)}))
+
+
+def is_whole(path: Location) -> bool:
+    """Whether a file is there and holds what was written. A store looks after that itself."""
+    if not isinstance(path, Path):
+        return path.is_file()
+    try:
+        return path.is_file() and bool(read_tensors(path))
+    except NotbugsError:
+        return False
 
 
 def read_shard(path: Location, *, class_names: tuple[str, ...], origin: Origin) -> LabeledImages:
@@ -54,9 +64,12 @@ def read_shard(path: Location, *, class_names: tuple[str, ...], origin: Origin) 
 
 
 def read_tensors(path: Location) -> dict[str, Tensor]:
-    """What `write_tensors` wrote. Raises NotbugsError if the file is not such a one."""
+    """What `write_tensors` wrote. Raises NotbugsError if the file is not such a one, or is damaged."""
     with _opened(path) as file:
-        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        if not is_intact(tensors, file.metadata() or {}):
+            raise NotbugsError(f"{path} is damaged (its digest differs); its command makes it again")
+        return tensors
 
 
 def concatenate(shards: Sequence[LabeledImages], *, origin: Origin) -> LabeledImages:
@@ -111,10 +124,10 @@ def read_origin(directory: Location) -> dict[str, Any]:
 
 
 def is_complete(directory: Location) -> bool:
-    """Whether the manifest is there, and every shard that it names."""
+    """Whether the manifest is there, and every shard that it names, undamaged."""
     if not (directory / ORIGIN).is_file():
         return False
-    return all((directory / entry["file"]).is_file() for entry in read_origin(directory)["shards"])
+    return all(is_whole(directory / entry["file"]) for entry in read_origin(directory)["shards"])
 
 
 def read_built(directory: Location, *, stored: bool | None = None) -> LabeledImages:
@@ -147,9 +160,7 @@ def read_built(directory: Location, *, stored: bool | None = None) -> LabeledIma
         if not path.is_file():
             raise NotbugsError(f"{path} is missing; run the same build again")
         if _digest(path) != entry.get("sha256"):
-            raise NotbugsError(
-                f"{path} is damaged (its digest differs); delete it and run the same build again"
-            )
+            raise NotbugsError(f"{path} is damaged (its digest differs); run the same build again")
     columns = read_columns(paths)
     return LabeledImages(
         images=read_or_stored(ShardReader(tuple(paths)), stored=stored),
@@ -219,9 +230,7 @@ def _opened(path: Location) -> Iterator[Any]:
         with safe_open(kept_file(path), framework="pt") as file:
             yield file
     except (SafetensorError, OSError) as error:
-        raise NotbugsError(
-            f"{path} is not a readable shard ({error}); delete it, and its command makes it again"
-        ) from error
+        raise NotbugsError(f"{path} is not a readable shard ({error}); its command makes it again") from error
 
 
 def _digest(path: Location) -> str:

@@ -60,7 +60,16 @@ class StoredImages(torch.Tensor):
             rows = torch.as_tensor(rows).cpu().numpy()
             if rows.ndim != 1:
                 raise IndexError("stored images are indexed by one slice, mask or list of rows")
-        return self.reader.read(self.rows[rows]).to(self.device)
+        wanted = self.rows[rows]
+        images = self.reader.read(wanted)
+        # As `LabeledImages` asks of images in memory; also false where there is a NaN.
+        if len(images) and not (images.amin() >= 0 and images.amax() <= 1):
+            inside = ((images >= 0) & (images <= 1)).flatten(1).all(1)
+            row = int(wanted[int((~inside).nonzero()[0])])
+            raise NotbugsError(
+                f"image {row} has values outside [0, 1] (or NaN): mend it, or the source that it is from"
+            )
+        return images.to(self.device)
 
     def split(self, split_size: int, dim: int = 0) -> Iterator[torch.Tensor]:  # type: ignore[override]
         """Part after part: only one of them is in memory."""

@@ -7,12 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from notbugs.alone import alone_in
 from notbugs.attacks import Attack
 from notbugs.audits import AdversarialAudit, audit
 from notbugs.audits.adversarial import reasons
 from notbugs.audits.flag import Flag
 from notbugs.data.labeled import LabeledImages, Origin
-from notbugs.data.shards import concatenate, read_shard, shard_of, shard_path
+from notbugs.data.shards import concatenate, is_whole, read_shard, shard_of, shard_path
 from notbugs.errors import NotbugsError
 from notbugs.execution import map_shards
 from notbugs.jobs.job import Job, resolved_precision
@@ -61,59 +62,60 @@ def adversarial_job(
     }
     parse_threat(str(threat))  # what cannot be read again is not begun
     run = open_run(job.root, name, described)
-    if run.is_done and not _missing(run):
-        return run
-    clock, count = run.clock(), -(-len(data) // shard_size)
+    with alone_in(run.path, job.progress):
+        if run.is_done and not _missing(run):
+            return run
+        clock, count = run.clock(), -(-len(data) // shard_size)
 
-    seed = job.seed
+        seed = job.seed
 
-    def make(index: int, progress: Progress) -> Mapping[str, Tensor]:
-        rows = torch.arange(index * shard_size, min((index + 1) * shard_size, len(data)))
-        found = audit(
-            model,
-            data.take(rows.to(data.labels.device)),
+        def make(index: int, progress: Progress) -> Mapping[str, Tensor]:
+            rows = torch.arange(index * shard_size, min((index + 1) * shard_size, len(data)))
+            found = audit(
+                model,
+                data.take(rows.to(data.labels.device)),
+                threat=threat,
+                attacks=attacks,
+                nearest=nearest,
+                sanity=False,
+                seed=derived_seed(seed, "audit", index),
+                precision=precision,
+                progress=progress,
+            ).found
+            return {**shard_of(found), "index": rows.to(data.labels.device)}
+
+        def inside(index: int) -> Progress:
+            def report(done: int, total: int, note: str) -> None:
+                part = min(shard_size, len(data) - index * shard_size) * done // max(1, total)
+                job.progress(index * shard_size + part, len(data), f"images; {note}")
+
+            return report
+
+        def keep(done: int, total: int, note: str) -> None:
+            clock.keep()
+            job.progress(min(done * shard_size, len(data)), len(data), "images")
+
+        map_shards(make, count, run.path, progress=keep, inside=inside, on=job.on)
+        every = (*attacks, *([nearest] if nearest else []))
+        audited = AdversarialAudit(
             threat=threat,
-            attacks=attacks,
-            nearest=nearest,
-            sanity=False,
-            seed=derived_seed(seed, "audit", index),
-            precision=precision,
-            progress=progress,
-        ).found
-        return {**shard_of(found), "index": rows.to(data.labels.device)}
-
-    def inside(index: int) -> Progress:
-        def report(done: int, total: int, note: str) -> None:
-            part = min(shard_size, len(data) - index * shard_size) * done // max(1, total)
-            job.progress(index * shard_size + part, len(data), f"images; {note}")
-
-        return report
-
-    def keep(done: int, total: int, note: str) -> None:
-        clock.keep()
-        job.progress(min(done * shard_size, len(data)), len(data), "images")
-
-    map_shards(make, count, run.path, progress=keep, inside=inside, on=job.on)
-    every = (*attacks, *([nearest] if nearest else []))
-    audited = AdversarialAudit(
-        threat=threat,
-        attacks=tuple(map(str, every)),
-        seed=job.seed,
-        found=_found(run, class_names=data.class_names, name=data.origin.name),
-    )
-    flags = reasons(model, data, audited, attacks=every)
-    result = dataclasses.replace(audited, flags=flags).to_json()
-    run.finish(
-        {
-            **result,
-            "command": "adversarial",
-            "config": described,
-            "class_names": list(data.class_names),
-            "attacks": list(audited.attacks),
-            "seconds": clock.seconds,
-            "device": str(data.images.device),
-        }
-    )
+            attacks=tuple(map(str, every)),
+            seed=job.seed,
+            found=_found(run, class_names=data.class_names, name=data.origin.name),
+        )
+        flags = reasons(model, data, audited, attacks=every)
+        result = dataclasses.replace(audited, flags=flags).to_json()
+        run.finish(
+            {
+                **result,
+                "command": "adversarial",
+                "config": described,
+                "class_names": list(data.class_names),
+                "attacks": list(audited.attacks),
+                "seconds": clock.seconds,
+                "device": str(data.images.device),
+            }
+        )
     return run
 
 
@@ -134,7 +136,7 @@ def read_adversarial(run: Run) -> AdversarialAudit:
 
 def _found(run: Run, *, class_names: tuple[str, ...], name: str) -> LabeledImages:
     if missing := _missing(run):
-        raise NotbugsError(f"{missing[0]} is missing; the audit's command makes it again")
+        raise NotbugsError(f"{missing[0]} is missing or damaged; the audit's command makes it again")
     origin = Origin(name=f"{name} under attack")
     parts = [read_shard(path, class_names=class_names, origin=origin) for path in _shards(run)]
     return concatenate(parts, origin=origin)
@@ -146,4 +148,4 @@ def _shards(run: Run) -> list[Location]:
 
 
 def _missing(run: Run) -> list[Location]:
-    return [path for path in _shards(run) if not path.is_file()]
+    return [path for path in _shards(run) if not is_whole(path)]

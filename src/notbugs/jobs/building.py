@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from notbugs.alone import alone_in
 from notbugs.data.labeled import LabeledImages
 from notbugs.data.shards import is_complete, read_built, read_columns, shard_of, write_origin
 from notbugs.execution import map_shards
@@ -43,32 +44,33 @@ def build_job(
         "precision": precision,
     }
     run = open_run(job.root, name, described)
-    if run.is_done and is_complete(run.path):
-        return run
-    clock = run.clock()
-    source = prepare(model, data, others=others, precision=precision)
+    with alone_in(run.path, job.progress):
+        if run.is_done and is_complete(run.path):
+            return run
+        clock = run.clock()
+        source = prepare(model, data, others=others, precision=precision)
 
-    def report(done: int, total: int, note: str) -> None:
-        clock.keep()
-        job.progress(done, total, note)
+        def report(done: int, total: int, note: str) -> None:
+            clock.keep()
+            job.progress(done, total, note)
 
-    make = partial(_shard, builder, source, job.seed, shard_size)
-    shards = map_shards(make, shard_count(data, shard_size), run.path, progress=report, on=job.on)
-    origin = built_origin(builder, model, data, seed=job.seed, others=others)
-    # Measured on what is on disk, whichever call wrote it.
-    measured = builder.measured(read_columns(shards))
-    write_origin(run.path, origin=origin, class_names=data.class_names, shards=shards, measured=measured)
-    run.finish(
-        {
-            "command": "build",
-            "config": described,
-            "metrics": {**measured, "n": len(data)},
-            "intervals": {},
-            "flags": build_flags(name, measured),
-            "seconds": clock.seconds,
-            "device": str(data.images.device),
-        }
-    )
+        make = partial(_shard, builder, source, job.seed, shard_size)
+        shards = map_shards(make, shard_count(data, shard_size), run.path, progress=report, on=job.on)
+        origin = built_origin(builder, model, data, seed=job.seed, others=others)
+        # Measured on what is on disk, whichever call wrote it.
+        measured = builder.measured(read_columns(shards))
+        write_origin(run.path, origin=origin, class_names=data.class_names, shards=shards, measured=measured)
+        run.finish(
+            {
+                "command": "build",
+                "config": described,
+                "metrics": {**measured, "n": len(data)},
+                "intervals": {},
+                "flags": build_flags(name, measured),
+                "seconds": clock.seconds,
+                "device": str(data.images.device),
+            }
+        )
     return run
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from notbugs.alone import alone_in
 from notbugs.data.corrupted import Layout, require_layout, write_corrupted
 from notbugs.data.labeled import LabeledImages
 from notbugs.errors import NotbugsError
@@ -55,48 +56,49 @@ def corrupt_job(
     }
     run = open_run(job.root, name, described)
     wanted = [f"{one}.npy" for one in corruptions] + [LABELS] if layout == "npy" else list(corruptions)
-    if run.is_done and all((run.path / one).exists() for one in wanted):
-        return run
-    clock, was_done = run.clock(), run.is_done
-    for number, corruption in enumerate(corruptions):
+    with alone_in(run.path, job.progress):
+        if run.is_done and all((run.path / one).exists() for one in wanted):
+            return run
+        clock, was_done = run.clock(), run.is_done
+        for number, corruption in enumerate(corruptions):
 
-        def inside(done: int, total: int, note: str, number: int = number) -> None:
-            job.progress(number * total + done, len(corruptions) * total, note)
+            def inside(done: int, total: int, note: str, number: int = number) -> None:
+                job.progress(number * total + done, len(corruptions) * total, note)
 
-        write_corrupted(
-            data,
-            root / run.path.name,
-            corruption,
-            severities=severities,
-            layout=layout,
-            seed=job.seed,
-            progress=inside,
+            write_corrupted(
+                data,
+                root / run.path.name,
+                corruption,
+                severities=severities,
+                layout=layout,
+                seed=job.seed,
+                progress=inside,
+            )
+            if not was_done:
+                clock.keep()
+        if layout == "npy" and not (run.path / LABELS).exists():
+            stream = io.BytesIO()
+            np.save(stream, np.tile(data.labels.cpu().numpy(), len(severities)), allow_pickle=False)
+            write_atomically(run.path / LABELS, stream.getvalue())
+        if was_done:  # only files that somebody removed were missing: what was said of them holds
+            return run
+        run.finish(
+            {
+                "command": "corrupt",
+                "config": described,
+                "metrics": {
+                    "n": len(data),
+                    "corruptions": len(corruptions),
+                    "severities": len(severities),
+                    "images": len(data) * len(corruptions) * len(severities),
+                },
+                "intervals": {},
+                "flags": [],
+                "class_names": list(data.class_names),
+                "seconds": clock.seconds,
+                "device": str(data.images.device),
+            }
         )
-        if not was_done:
-            clock.keep()
-    if layout == "npy" and not (run.path / LABELS).exists():
-        stream = io.BytesIO()
-        np.save(stream, np.tile(data.labels.cpu().numpy(), len(severities)), allow_pickle=False)
-        write_atomically(run.path / LABELS, stream.getvalue())
-    if was_done:  # only files that somebody removed were missing: what was said of them holds
-        return run
-    run.finish(
-        {
-            "command": "corrupt",
-            "config": described,
-            "metrics": {
-                "n": len(data),
-                "corruptions": len(corruptions),
-                "severities": len(severities),
-                "images": len(data) * len(corruptions) * len(severities),
-            },
-            "intervals": {},
-            "flags": [],
-            "class_names": list(data.class_names),
-            "seconds": clock.seconds,
-            "device": str(data.images.device),
-        }
-    )
     return run
 
 

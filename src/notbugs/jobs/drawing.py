@@ -8,6 +8,7 @@ import safetensors.torch
 import torch
 from PIL import Image
 
+from notbugs.alone import alone_in
 from notbugs.data.eight_bit import eight_bit, picture
 from notbugs.data.labeled import LabeledImages
 from notbugs.description import describe
@@ -55,36 +56,38 @@ def draw_job(
         "device": data.images.device.type,
     }
     run = open_run(job.root, f"draw-{task.name}", described)
-    if run.is_done and all((run.path / name).is_file() for name in (GRID, IMAGES)):
-        return run
-    clock = run.clock()
-    artist = Artist(
-        model=model, data=data, seed=job.seed, gaussians=gaussians, frames=frames, progress=job.progress
-    )  # fmt: skip
-    try:
-        with frozen(model):
-            sheet = task.draw(artist)
-    except NotbugsError:
-        run.withdraw()
-        raise
-    write_sheet(run, sheet)
-    estimates = sheet.estimates
-    run.finish(
-        {
-            "command": "draw",
-            "config": described,
-            "rows": [
-                {"title": row.title, "note": row.note, "captions": list(row.captions)} for row in sheet.rows
-            ],
-            "metrics": {name: found.value for name, found in estimates.items()},
-            "intervals": {name: found.interval for name, found in estimates.items()},
-            "counts": {name: found.n for name, found in estimates.items()},
-            "flags": [],
-            "class_names": list(data.class_names),
-            "seconds": clock.seconds,
-            "device": str(data.images.device),
-        }
-    )
+    with alone_in(run.path, job.progress):
+        if run.is_done and all((run.path / name).is_file() for name in (GRID, IMAGES)):
+            return run
+        clock = run.clock()
+        artist = Artist(
+            model=model, data=data, seed=job.seed, gaussians=gaussians, frames=frames, progress=job.progress
+        )  # fmt: skip
+        try:
+            with frozen(model):
+                sheet = task.draw(artist)
+        except NotbugsError:
+            run.withdraw()
+            raise
+        write_sheet(run, sheet)
+        estimates = sheet.estimates
+        run.finish(
+            {
+                "command": "draw",
+                "config": described,
+                "rows": [
+                    {"title": row.title, "note": row.note, "captions": list(row.captions)}
+                    for row in sheet.rows
+                ],
+                "metrics": {name: found.value for name, found in estimates.items()},
+                "intervals": {name: found.interval for name, found in estimates.items()},
+                "counts": {name: found.n for name, found in estimates.items()},
+                "flags": [],
+                "class_names": list(data.class_names),
+                "seconds": clock.seconds,
+                "device": str(data.images.device),
+            }
+        )
     return run
 
 

@@ -5,10 +5,11 @@ from typing import Any
 
 from torch import Tensor
 
+from notbugs.alone import alone_in
 from notbugs.audits import Flag, Mean, Proportion, Views, views_of
 from notbugs.audits.estimate import Estimate
 from notbugs.data.labeled import LabeledImages
-from notbugs.data.shards import read_tensors, shard_path
+from notbugs.data.shards import is_whole, read_tensors, shard_path
 from notbugs.errors import NotbugsError
 from notbugs.execution import map_shards
 from notbugs.jobs.job import Job, resolved_precision
@@ -45,40 +46,41 @@ def section_job(
     }
     run = open_run(job.root, name, described)
     paths = [shard_path(run.path, index) for index in range(count)]
-    if run.is_done and all(path.is_file() for path in paths):
-        return run
-    clock = run.clock()
+    with alone_in(run.path, job.progress):
+        if run.is_done and all(map(is_whole, paths)):
+            return run
+        clock = run.clock()
 
-    def inside(index: int) -> Progress:
-        def report(done: int, total: int, note: str) -> None:
-            job.progress(100 * index + 100 * done // max(1, total), 100 * count, note)
+        def inside(index: int) -> Progress:
+            def report(done: int, total: int, note: str) -> None:
+                job.progress(100 * index + 100 * done // max(1, total), 100 * count, note)
 
-        return report
+            return report
 
-    def keep(done: int, total: int, note: str) -> None:
-        clock.keep()
-        job.progress(100 * done, 100 * total, "")
+        def keep(done: int, total: int, note: str) -> None:
+            clock.keep()
+            job.progress(100 * done, 100 * total, "")
 
-    map_shards(make, count, run.path, progress=keep, inside=inside, on=job.on)
-    measured, flags = summary(parts_of(run))
-    run.finish(
-        {
-            "command": name,
-            "config": described,
-            "metrics": {key: value.value for key, value in measured.items()},
-            "intervals": {key: value.interval for key, value in measured.items()},
-            "flags": [
-                {
-                    "of": flag.name.replace("_", " "),
-                    "reason": f"{flag.found} {flag.advice}",
-                    "name": flag.name,
-                }
-                for flag in flags
-            ],
-            "seconds": clock.seconds,
-            "device": str(data.images.device),
-        }
-    )
+        map_shards(make, count, run.path, progress=keep, inside=inside, on=job.on)
+        measured, flags = summary(parts_of(run))
+        run.finish(
+            {
+                "command": name,
+                "config": described,
+                "metrics": {key: value.value for key, value in measured.items()},
+                "intervals": {key: value.interval for key, value in measured.items()},
+                "flags": [
+                    {
+                        "of": flag.name.replace("_", " "),
+                        "reason": f"{flag.found} {flag.advice}",
+                        "name": flag.name,
+                    }
+                    for flag in flags
+                ],
+                "seconds": clock.seconds,
+                "device": str(data.images.device),
+            }
+        )
     return run
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from notbugs.alone import alone_in
 from notbugs.errors import unknown
 from notbugs.jobs.job import Job
 from notbugs.lessons import LESSONS, Lesson
@@ -61,22 +62,23 @@ def read_lesson(run: Run) -> Lesson:
 def _lesson_job(parent: Run, seed: int, name: str, progress: Progress) -> Run:
     described = {"command": "lesson", "lesson": name, "seed": seed}
     run = open_run(parent.path, name, described)
-    if run.is_done:
-        return run
-    clock = run.clock()
-    lesson = LESSONS[name](seed, progress)
-    run.finish(
-        {
-            "command": "lesson",
-            "config": described,
-            "lesson": lesson.to_json(),
-            "metrics": {check.what: check.found for check in lesson.checks},
-            "intervals": {},
-            "flags": [],
-            "seconds": clock.seconds,
-            "device": "cpu",
-        }
-    )
+    with alone_in(run.path, progress):
+        if run.is_done:
+            return run
+        clock = run.clock()
+        lesson = LESSONS[name](seed, progress)
+        run.finish(
+            {
+                "command": "lesson",
+                "config": described,
+                "lesson": lesson.to_json(),
+                "metrics": {check.what: check.found for check in lesson.checks},
+                "intervals": {},
+                "flags": [],
+                "seconds": clock.seconds,
+                "device": "cpu",
+            }
+        )
     return run
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from notbugs.alone import alone_in
 from notbugs.audits import Proportion, default_attacks, fooled_by, measure, step_counts, suite_attacks
 from notbugs.data.labeled import LabeledImages
 from notbugs.jobs.job import Job, resolved_precision
@@ -100,22 +101,23 @@ def _counted(
         "precision": resolved_precision(job.precision, test),
     }
     run = open_run(job.root, name, described)
-    if run.is_done:
-        return run
-    clock = run.clock()
-    measured = count()
-    run.finish(
-        {
-            "command": "test",
-            "config": described,
-            "metrics": {key: value.value for key, value in measured.items()},
-            "intervals": {key: value.interval for key, value in measured.items()},
-            "counts": {key: [value.count, value.n] for key, value in measured.items()},
-            "flags": [],
-            "seconds": clock.seconds,
-            "device": str(test.images.device),
-        }
-    )
+    with alone_in(run.path, job.progress):
+        if run.is_done:
+            return run
+        clock = run.clock()
+        measured = count()
+        run.finish(
+            {
+                "command": "test",
+                "config": described,
+                "metrics": {key: value.value for key, value in measured.items()},
+                "intervals": {key: value.interval for key, value in measured.items()},
+                "counts": {key: [value.count, value.n] for key, value in measured.items()},
+                "flags": [],
+                "seconds": clock.seconds,
+                "device": str(test.images.device),
+            }
+        )
     return run
 
 
