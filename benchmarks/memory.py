@@ -53,7 +53,7 @@ def main() -> None:
                 where / f"audit-{kind}", options,
             )  # fmt: skip
         told[f"audit of {options.images}, parquet"] = limited(
-            [*auditing, "corruption,frequency,reliance", "--data", f"parquet:{parquet}", "--n", str(options.images)],
+            [*auditing, "reliance", "--data", f"parquet:{parquet}", "--n", str(options.images)],
             where / "audit-all", options,
         )  # fmt: skip
     write(
