@@ -76,6 +76,7 @@ def _fail_in_the_users_code(error: Exception) -> None:
 
 def fail(message: str, *, code: int) -> None:
     """One line on stderr, and the exit code; of several ranks the first speaks."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # torchrun ends the others: no second answer on the way out
     if ranks_of_torchrun().is_first:
         print(f"notbugs: {message}", file=sys.stderr)  # noqa: T201
     sys.exit(code)

@@ -37,12 +37,13 @@ def process_group(ranks: Ranks, device: torch.device) -> Iterator[None]:
         return
     if device.type not in ("cpu", "cuda"):
         raise NotbugsError(f"several ranks train on cpu or cuda, not on {device.type}")
-    on_gpus = device.type == "cuda"
+    on_gpus, went_well = device.type == "cuda", False
     if on_gpus:
         torch.cuda.set_device(device)
     dist.init_process_group("nccl" if on_gpus else "gloo", timeout=TIMEOUT)
     try:
         yield
+        went_well = True
     except RuntimeError as error:
         if not isinstance(error, dist.DistError) and "gloo" not in str(error):
             raise
@@ -50,7 +51,9 @@ def process_group(ranks: Ranks, device: torch.device) -> Iterator[None]:
             "another rank is gone; with --max-restarts torchrun begins again at the last checkpoint, and so does "
             "the same command"
         ) from error
-    dist.destroy_process_group()
+    finally:
+        if went_well or not on_gpus:  # nccl would wait for ranks that wait for this one
+            dist.destroy_process_group()
 
 
 def data_parallel(model: nn.Module, ranks: Ranks) -> nn.Module:
