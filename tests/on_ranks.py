@@ -103,7 +103,13 @@ def main(directory: Path, ranks: Ranks) -> None:
             (directory / f"{name}.txt").write_text(" ".join(map(repr, told)))
     job(directory / "runs", ranks)
     said = []
-    for refused in (replace(PLAIN, contrast=Contrast()), replace(PLAIN, batch_size=1)):
+    far = replace(PLAIN, lr=1e9)
+    for refused in (
+        replace(PLAIN, contrast=Contrast()),
+        replace(PLAIN, batch_size=1),
+        far,
+        far.against(ATTACK),
+    ):
         try:
             trained(refused, ranks)
         except NotbugsError as error:

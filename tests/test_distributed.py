@@ -20,7 +20,7 @@ from notbugs.seeds import Rows, generator
 from notbugs.threats import L1, L2, Linf, parse_threat
 
 TOLERANCE = 1e-4
-"""Largest difference of any weight or statistic after the ten steps of these trainings; measured: 1e-6 to 2e-5.
+"""Largest difference of any weight or statistic after the ten steps of these trainings; measured: 1e-6 to 8e-6.
 One addition in another order is 1e-7; every step multiplies it, so that long trainings end as far apart as those of
 one process with one and with two threads."""
 
@@ -144,10 +144,12 @@ def test_a_rank_that_is_killed_changes_nothing(worked: Path, tmp_path: Path) -> 
 
 def test_what_ranks_cannot_do_is_refused_by_all(worked: Path) -> None:
     first, second = ((worked / f"rank{rank}.txt").read_text().splitlines() for rank in range(2))
-    assert first[:2] == second[:2]
+    assert first[:4] == second[:4]
     assert first[0].startswith("contrast compares all views of a batch")
     assert first[1].startswith("batch_size 1 leaves some of 2 ranks without an image")
-    assert (first[2], second[2]) == ("rank 1: the disk is full", "the disk is full")
+    assert first[2].startswith("training diverged in epoch 1")
+    assert first[3].startswith("training diverged in epoch 1")
+    assert (first[4], second[4]) == ("rank 1: the disk is full", "the disk is full")
 
 
 @pytest.mark.parametrize(

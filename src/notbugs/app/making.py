@@ -50,7 +50,7 @@ def train(
     noise: Annotated[float, Parameter(help="Augment by Gaussian noise of this standard deviation.")] = 0.0,
     common: Common = DEFAULT,
 ) -> None:
-    """Train a model, standard or adversarially, in a run directory.
+    """Train a model, standard or adversarially, in a run directory; under torchrun on several processes.
 
     Example: notbugs train --data cifar10 --arch wrn-16-2 --attack pgd:l2:0.5:7 --flip --translate 4
     """
