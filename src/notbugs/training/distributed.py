@@ -40,8 +40,8 @@ def process_group(ranks: Ranks, device: torch.device) -> Iterator[None]:
     on_gpus, went_well = device.type == "cuda", False
     if on_gpus:
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if on_gpus else "gloo", timeout=TIMEOUT)
     try:
+        dist.init_process_group("nccl" if on_gpus else "gloo", timeout=TIMEOUT)
         yield
         went_well = True
     except RuntimeError as error:
@@ -52,7 +52,9 @@ def process_group(ranks: Ranks, device: torch.device) -> Iterator[None]:
             "the same command"
         ) from error
     finally:
-        if went_well or not on_gpus:  # nccl would wait for ranks that wait for this one
+        if dist.is_initialized() and (
+            went_well or not on_gpus
+        ):  # nccl would wait for ranks that wait for this one
             dist.destroy_process_group()
 
 
