@@ -27,6 +27,8 @@ from notbugs.models import build
 from notbugs.runs import Run
 
 RANKS = 2
+PARTS = ["training", "killed"]
+
 LIMIT = 300
 """Seconds after which a training that was hit counts as hanging."""
 
@@ -48,10 +50,14 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     with TemporaryDirectory() as directory:
         where = Path(directory)
-        told: dict[str, Any] = {"ranks": RANKS, "training": {}}
-        for number, (name, command) in enumerate(DIFFERENT.items()):
-            told["training"][name] = {"command": command, **different(command.split(), where / str(number))}
-        told["killed"] = killed(HIT.split(), options.trials, options.seed, where / "killed")
+        told: dict[str, Any] = {"ranks": RANKS}
+        if "training" in options.parts:
+            told["training"] = {
+                name: {"command": command, **different(command.split(), where / str(number))}
+                for number, (name, command) in enumerate(DIFFERENT.items())
+            }
+        if "killed" in options.parts:
+            told["killed"] = killed(HIT.split(), options.trials, options.seed, where / "killed")
     write(options.out, {**setting("ranks", options), **told})
 
 
@@ -90,17 +96,19 @@ def killed(words: Sequence[str], trials: int, seed: int, where: Path) -> dict[st
     assert whole.wait() == 0
     seconds, expected = time.monotonic() - began, files(where / "whole")
     draw, rows = random.Random(seed), []
+    epochs = done(where / "whole")
     order = draw.sample(range(RANKS), RANKS)  # every rank as often as any other, as far as trials go round
     for trial in range(trials):
         out = where / f"trial-{trial}"
         launched = ranked(words, out, restarts=3)
         ready(launched, out)
         began = time.monotonic()
-        victim, after = order[trial % len(order)], draw.uniform(0, 0.7) * seconds
-        time.sleep(after)
-        done = sum(len(path.read_text().splitlines()) for path in out.rglob("metrics.jsonl"))
-        if launched.poll() is None:  # else it was quicker than the first, and counts as not hit
-            os.kill(processes(launched)[victim], signal.SIGKILL)
+        victim, after, beyond = order[trial % len(order)], draw.randrange(epochs), draw.random()
+        while done(out) < after:
+            time.sleep(0.02)
+        time.sleep(beyond * seconds / epochs)
+        struck_at = done(out)
+        os.kill(processes(launched)[victim], signal.SIGKILL)
         try:
             ended = launched.wait(timeout=LIMIT) == 0
         except subprocess.TimeoutExpired:
@@ -109,8 +117,7 @@ def killed(words: Sequence[str], trials: int, seed: int, where: Path) -> dict[st
             ended = False
         row = {
             "rank": victim,
-            "after": round(after, 1),
-            "epochs_done": done,
+            "epochs_done": struck_at,
             "attempts": attempts(where / f"trial-{trial}-logs"),
             "ended": ended,
             "the_same": ended and files(out) == expected,
@@ -118,6 +125,9 @@ def killed(words: Sequence[str], trials: int, seed: int, where: Path) -> dict[st
         }
         rows.append(row)
         print(f"trial {trial}: {row}", flush=True)
+        if row["attempts"] != 2:  # something else went wrong as well
+            for log in sorted(out.with_name(out.name + "-logs").rglob("stderr.log")):
+                print(*log.parts[-3:], log.read_text()[-1000:], flush=True)
     return {
         "command": " ".join(words), "unharmed_seconds": round(seconds, 1), "trials": trials,
         "hit": sum(row["attempts"] > 1 for row in rows), "ended": sum(row["ended"] for row in rows),
@@ -138,6 +148,11 @@ def ready(launched: subprocess.Popen[bytes], out: Path) -> None:
         time.sleep(0.02)
 
 
+def done(out: Path) -> int:
+    """Epochs of the training there."""
+    return sum(len(path.read_text().splitlines()) for path in out.rglob("metrics.jsonl"))
+
+
 def apart(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> float:
     """The largest difference of any weight."""
     weights = dict(build("convnet-32-64-64-64", classes=10, seed=0).named_parameters())
@@ -155,6 +170,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ranks", description=__doc__)
     parser.add_argument("--out", type=Path, default=SCRATCH / "ranks.json")
     parser.add_argument("--trials", type=int, default=10)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--threads", type=int, default=1, help="of every rank")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
