@@ -119,8 +119,11 @@ class Clock:
         write_atomically(self.path, str(self.seconds))
 
 
-def open_run(root: Location, name: str, config: Mapping[str, Any]) -> Run:
-    """The directory that belongs to this config, made if need be; a second call finds the first one's work."""
+def open_run(root: Location, name: str, config: Mapping[str, Any], *, world_size: int = 1) -> Run:
+    """The directory that belongs to this config, made if need be; a second call finds the first one's work.
+
+    `world_size`: how many processes begin it together, which its provenance says.
+    """
     text = to_json(config)
     digest = hashlib.sha256(text.encode()).hexdigest()[:10]
     run = Run(root / f"{name}-{digest}")
@@ -130,7 +133,7 @@ def open_run(root: Location, name: str, config: Mapping[str, Any]) -> Run:
         if stored.read_text() != text:
             raise NotbugsError(f"{run.path} holds another run's work; choose another --out")
         return run
-    write_atomically(run.path / "provenance.json", to_json(provenance()))
+    write_atomically(run.path / "provenance.json", to_json(provenance(world_size)))
     write_atomically(stored, text)
     return run
 
@@ -209,7 +212,7 @@ def _made_by(module: str, factory: str) -> Classifier:
     return made
 
 
-def provenance() -> dict[str, Any]:
+def provenance(world_size: int = 1) -> dict[str, Any]:
     """What a result may depend on beside its config."""
     packages = ("notbugs", "torch", "numpy", "safetensors", "pyarrow", "pillow", "timm", "torchvision")
     return {
@@ -223,6 +226,7 @@ def provenance() -> dict[str, Any]:
             "system": f"{platform.system()} {platform.machine()}",
             "processor": str(torch.cpu.get_capabilities().get("cpu_name", "unknown")),
             "threads": torch.get_num_threads(),
+            "world_size": world_size,
             "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         },
     }

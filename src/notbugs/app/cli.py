@@ -9,6 +9,7 @@ from pathlib import Path
 from cyclopts import App, CycloptsError
 
 from notbugs.errors import NotbugsError
+from notbugs.ranks import ranks_of_torchrun
 
 app = App(
     name="notbugs",
@@ -33,6 +34,9 @@ def main(tokens: Sequence[str] | None = None) -> None:
         teaching,
     )
 
+    words = list(sys.argv[1:] if tokens is None else tokens)
+    if ranks_of_torchrun().several and words[:1] != ["train"]:
+        fail("torchrun is for train alone; other commands take --on ray", code=2)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # asked to end, as by Ctrl-C
     try:
         app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
@@ -67,6 +71,8 @@ def _fail_in_the_users_code(error: Exception) -> None:
 
 
 def fail(message: str, *, code: int) -> None:
-    """One line on stderr, and the exit code."""
-    print(f"notbugs: {message}", file=sys.stderr)  # noqa: T201
+    """One line on stderr, and the exit code; of several ranks the first speaks."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # torchrun ends the others: no second answer on the way out
+    if ranks_of_torchrun().is_first:
+        print(f"notbugs: {message}", file=sys.stderr)  # noqa: T201
     sys.exit(code)

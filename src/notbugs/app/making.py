@@ -7,9 +7,22 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from notbugs.app.cli import app
-from notbugs.app.options import DEFAULT, Common, Data, DataRoot, job_of, load_images, located, settle, show
+from notbugs.app.options import (
+    DEFAULT,
+    Common,
+    Data,
+    DataRoot,
+    device_of,
+    job_of,
+    load_images,
+    located,
+    of_rank,
+    settle,
+    show,
+)
 from notbugs.errors import NotbugsError
 from notbugs.locations import Location
+from notbugs.ranks import ranks_of_torchrun
 
 
 @app.command
@@ -38,7 +51,7 @@ def train(
     noise: Annotated[float, Parameter(help="Augment by Gaussian noise of this standard deviation.")] = 0.0,
     common: Common = DEFAULT,
 ) -> None:
-    """Train a model, standard or adversarially, in a run directory.
+    """Train a model, standard or adversarially, in a run directory; under torchrun on several processes.
 
     Example: notbugs train --data cifar10 --arch wrn-16-2 --attack pgd:l2:0.5:7 --flip --translate 4
     """
@@ -47,27 +60,34 @@ def train(
     from notbugs.attacks.pgd import parse_attack
     from notbugs.data import Augmentation
     from notbugs.jobs import model_spec, train_job
-    from notbugs.training import TrainConfig
+    from notbugs.training import TrainConfig, process_group, together
 
+    ranks = ranks_of_torchrun()
+    common = of_rank(common, ranks)
     settle(common)
-    images = load_images(data, data_root, common)
-    config = TrainConfig(
-        epochs=epochs,
-        lr=lr,
-        batch_size=min(128, len(images)) if batch_size is None else batch_size,
-        schedule=schedule,
-        weight_decay=weight_decay,
-        label_smoothing=label_smoothing,
-        average=average,
-        augment=Augmentation(flip=flip, translate=translate, cutout=cutout, noise=noise),
-        attack=parse_attack(attack) if attack else None,
-    )
-    test = None if data.startswith("built:") else load_images(data, data_root, common, split="test")
-    with watching(quiet=common.quiet) as watch:
-        job = job_of(common, watch("train"))
-        run = train_job(job, f"train-{arch}", model_spec(arch, images), images, config, validation=test)
-    write_report(run)
-    show(run, common)
+    device = device_of(common)
+    with process_group(ranks, device):
+        with together(ranks, device):
+            images = load_images(data, data_root, common)
+            config = TrainConfig(
+                epochs=epochs,
+                lr=lr,
+                batch_size=min(128, len(images)) if batch_size is None else batch_size,
+                schedule=schedule,
+                weight_decay=weight_decay,
+                label_smoothing=label_smoothing,
+                average=average,
+                augment=Augmentation(flip=flip, translate=translate, cutout=cutout, noise=noise),
+                attack=parse_attack(attack) if attack else None,
+            )
+            test = None if data.startswith("built:") else load_images(data, data_root, common, split="test")
+            spec = model_spec(arch, images)
+        with watching(quiet=common.quiet) as watch:
+            job = job_of(common, watch("train"))
+            run = train_job(job, f"train-{arch}", spec, images, config, validation=test, ranks=ranks)
+    if ranks.is_first:
+        write_report(run)
+        show(run, common)
 
 
 @app.command

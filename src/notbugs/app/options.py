@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, final
@@ -12,6 +12,7 @@ from cyclopts import Parameter
 
 from notbugs.errors import NotbugsError
 from notbugs.locations import Location, location
+from notbugs.ranks import Ranks
 
 if TYPE_CHECKING:
     import torch
@@ -121,6 +122,20 @@ def device_of(common: Common) -> "torch.device":
     from notbugs.hardware import choose_device
 
     return choose_device(common.device)
+
+
+def of_rank(common: Common, ranks: Ranks) -> Common:
+    """The options of one of several ranks: each has a GPU of its own, and the first alone shows progress."""
+    if not ranks.several:
+        return common
+    if common.on != "local":
+        raise NotbugsError("--on ray and torchrun are two ways to use several machines: one of both")
+    device, quiet = device_of(common), common.quiet or not ranks.is_first
+    if device.type == "cuda":
+        if device.index is not None:
+            raise NotbugsError(f"torchrun gives every rank a GPU of its own; leave out --device {device}")
+        return replace(common, device=f"cuda:{ranks.local_rank}", quiet=quiet)
+    return replace(common, quiet=quiet)
 
 
 def load_images(

@@ -12,6 +12,7 @@ from notbugs.attacks.objectives import LOSSES, LabelObjective
 from notbugs.errors import NotbugsError, require_positive, unknown
 from notbugs.models.frozen import frozen
 from notbugs.numerals import parse_number
+from notbugs.seeds import Rows
 from notbugs.tensors import Classifier, Images, Labels
 from notbugs.threats import Threat, parse_threat
 
@@ -62,29 +63,42 @@ class PGD:
         return f"pgd{kind}:{self.threat}:{self.steps}{more}"
 
     def __call__(
-        self, model: Classifier, images: Images, labels: Labels, *, generator: torch.Generator
+        self,
+        model: Classifier,
+        images: Images,
+        labels: Labels,
+        *,
+        generator: torch.Generator,
+        rows: Rows | None = None,
     ) -> Images:
-        """Images in the threat around `images`; `labels` are the true ones, or the targets when targeted."""
+        """Images in the threat around `images`; `labels` are the true ones, or the targets when targeted.
+
+        With `rows`, the part that these are of a batch, they start where they would in the whole batch.
+        """
         with frozen(model):
             if self.restarts == 1:
-                return self._search(model, images, labels, generator)
+                return self._search(model, images, labels, self._starts(images, generator, rows))
 
-            def climb(rows: torch.Tensor) -> Climb:
-                found = self._search(model, images[rows], labels[rows], generator)
+            def climb(chosen: torch.Tensor) -> Climb:
+                if rows is None:
+                    starts = self._starts(images[chosen], generator, None)
+                else:  # which images still stand differs from part to part: a draw for all of them
+                    starts = self._starts(images, generator, rows)[chosen]
+                found = self._search(model, images[chosen], labels[chosen], starts)
                 with torch.no_grad():
-                    values, leads = self._objective(model, labels[rows]).values_and_leads(found)
+                    values, leads = self._objective(model, labels[chosen]).values_and_leads(found)
                 return Climb(found, values, leads > 0)
 
             first = climb(torch.arange(len(images), device=images.device))
             return in_turn(first, [climb] * (self.restarts - 1), finished_too=not self.stop_when_fooled)
 
-    def _search(
-        self, model: Classifier, images: Images, labels: Labels, generator: torch.Generator
-    ) -> Images:
-        start = self.threat.random_start(images, generator) if self.random_start else images
+    def _starts(self, images: Images, generator: torch.Generator, rows: Rows | None) -> Images:
+        return self.threat.random_start(images, generator, rows) if self.random_start else images
+
+    def _search(self, model: Classifier, images: Images, labels: Labels, starts: Images) -> Images:
         return projected_ascent(
             self._objective(model, labels),
-            start,
+            starts,
             threat=self.threat,
             centers=images,
             steps=self.steps,

@@ -12,6 +12,7 @@ from torch.nn import functional
 from notbugs.attacks.objectives import LabelObjective, margin
 from notbugs.errors import NotbugsError, SearchMetNaNError
 from notbugs.models.frozen import frozen
+from notbugs.seeds import Rows
 from notbugs.tensors import Classifier, Images, Labels, PerExample
 from notbugs.threats import Threat
 
@@ -145,10 +146,11 @@ class Spatial(Threat):
     def ascent_direction(self, gradients: Images, images: Images | None = None) -> Images:
         raise NotbugsError(f"{self} is a grid and has no directions; search it with SpatialGrid")
 
-    def random_start(self, centers: Images, generator: torch.Generator) -> Images:
+    def random_start(self, centers: Images, generator: torch.Generator, rows: Rows | None = None) -> Images:
         motions = self.motions().to(centers.device)
-        drawn = torch.randint(len(motions), (len(centers),), generator=generator, device=centers.device)
-        return moved(centers, motions[drawn], padding=self.padding)
+        rows = rows or Rows.whole(len(centers))
+        drawn = torch.randint(len(motions), (rows.of,), generator=generator, device=centers.device)
+        return moved(centers, motions[rows.share(drawn)], padding=self.padding)
 
     def scaled(self, factor: float) -> "Spatial":
         return replace(self, rotation=self.rotation * factor, translation=self.translation * factor)

@@ -12,8 +12,10 @@ from notbugs.files import write_atomically
 from notbugs.jobs.job import Job, resolved_precision
 from notbugs.models import ImageClassifier, ModelSpec, build, load_model, model_digest, save_model
 from notbugs.models.registry import skeleton
+from notbugs.ranks import ALONE, Ranks
 from notbugs.runs import Run, open_run
-from notbugs.training import EpochMetrics, TrainConfig, train
+from notbugs.seeds import Rows
+from notbugs.training import EpochMetrics, TrainConfig, summed, together, train
 
 
 def model_spec(arch: str, data: LabeledImages) -> ModelSpec:
@@ -44,8 +46,13 @@ def train_job(
     config: TrainConfig,
     *,
     validation: LabeledImages | None = None,
+    ranks: Ranks = ALONE,
 ) -> Run:
-    """A trained model in a run directory; returns at once if it is there. Raises what `train` raises."""
+    """A trained model in a run directory; returns at once if it is there. Raises what `train` raises.
+
+    With several `ranks`, in their `process_group`, the first alone writes. The config does not say how many there
+    are: a training that two have begun may be ended by one, or by four.
+    """
     precision = resolved_precision(job.precision if config.precision == "auto" else config.precision, data)
     config = replace(config, precision=precision)
     described = {
@@ -56,7 +63,12 @@ def train_job(
         "train": config,
         "seed": job.seed,
     }
-    run = open_run(job.root, name, described)
+    device = data.images.device
+    with together(ranks, device):
+        if ranks.is_first:
+            open_run(job.root, name, described, world_size=ranks.world_size)
+    with together(ranks, device):  # the others find what the first has made
+        run = open_run(job.root, name, described)
     if run.is_done:
         return run
     clock = run.clock()
@@ -64,8 +76,9 @@ def train_job(
 
     def keep(metrics: EpochMetrics) -> None:
         history.append(metrics)
-        clock.keep()
-        write_atomically(run.metrics, "".join(json.dumps(asdict(m)) + "\n" for m in history))
+        if ranks.is_first:
+            clock.keep()
+            write_atomically(run.metrics, "".join(json.dumps(asdict(m)) + "\n" for m in history))
 
     model = train(
         build(spec, seed=job.seed),
@@ -76,29 +89,37 @@ def train_job(
         checkpoint=run.checkpoint,
         on_epoch=keep,
         progress=job.progress,
+        ranks=ranks,
     )
-    save_model(model, run.model)
     last = history[-1]
     metrics: dict[str, float] = {"train_loss": last.loss, "train_accuracy": last.accuracy}
     intervals = {}
     if validation is not None:  # counted again in float32: the curve's last point may be in bfloat16
-        right = predictions(model, validation.images) == validation.labels
-        clean = Proportion(int(right.sum()), len(validation))
+        mine = Rows.whole(len(validation)).split(ranks.world_size)[ranks.rank]
+        own = mine.share(torch.arange(len(validation), device=validation.labels.device))
+        right = [
+            (predictions(model, validation.images[rows]) == validation.labels[rows]).sum()
+            for rows in own.split(500)
+        ]
+        clean = Proportion(int(summed(torch.stack(right).sum(), ranks)), len(validation))
         metrics |= {"clean_accuracy": clean.value, "n": clean.n}
         intervals = {"clean_accuracy": clean.interval}
-    run.finish(
-        {
-            "command": "train",
-            "config": described,
-            "metrics": metrics,
-            "intervals": intervals,
-            "flags": [],
-            "model": model_digest(model),
-            "seconds": clock.seconds,
-            "device": str(data.images.device),
-        }
-    )
-    run.checkpoint.unlink(missing_ok=True)
+    with together(ranks, device):
+        if ranks.is_first:
+            save_model(model, run.model)
+            run.finish(
+                {
+                    "command": "train",
+                    "config": described,
+                    "metrics": metrics,
+                    "intervals": intervals,
+                    "flags": [],
+                    "model": model_digest(model),
+                    "seconds": clock.seconds,
+                    "device": str(device),
+                }
+            )
+            run.checkpoint.unlink(missing_ok=True)
     return run
 
 

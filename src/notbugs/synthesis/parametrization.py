@@ -5,6 +5,7 @@ from typing import final
 
 import torch
 
+from notbugs.seeds import Rows
 from notbugs.tensors import Images, PerExample
 from notbugs.threats import Threat
 
@@ -44,8 +45,8 @@ class OverFrequencies(Threat):
         smooth = torch.fft.irfft2(torch.fft.rfft2(gradients) / frequency.square(), s=(height, width))
         return self.threat.ascent_direction(smooth, images)
 
-    def random_start(self, centers: Images, generator: torch.Generator) -> Images:
-        return self.threat.random_start(centers, generator)
+    def random_start(self, centers: Images, generator: torch.Generator, rows: Rows | None = None) -> Images:
+        return self.threat.random_start(centers, generator, rows)
 
     def scaled(self, factor: float) -> "OverFrequencies":
         return OverFrequencies(self.threat.scaled(factor))

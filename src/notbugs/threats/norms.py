@@ -9,6 +9,7 @@ import torch
 from notbugs.errors import NotbugsError
 from notbugs.l1_ball import into_l1_balls, open_to
 from notbugs.numerals import shortest
+from notbugs.seeds import Rows
 from notbugs.tensors import Images, PerExample
 from notbugs.threats.threat import Threat
 
@@ -48,10 +49,13 @@ class Linf(Threat):
     def ascent_direction(self, gradients: Images, images: Images | None = None) -> Images:
         return gradients.sign() + 0 * gradients  # sign() alone would pass NaN off as a flat gradient
 
-    def random_start(self, centers: Images, generator: torch.Generator) -> Images:
+    def random_start(self, centers: Images, generator: torch.Generator, rows: Rows | None = None) -> Images:
         if not math.isfinite(self.eps):
             raise NotbugsError("a random start needs a finite eps")
-        noise = torch.rand(centers.shape, generator=generator, device=centers.device, dtype=centers.dtype)
+        rows = rows or Rows.whole(len(centers))
+        shape = (rows.of, *centers.shape[1:])
+        noise = torch.rand(shape, generator=generator, device=centers.device, dtype=centers.dtype)
+        noise = rows.share(noise)
         return self.project(centers + (2 * noise - 1) * self.eps, centers)
 
 
@@ -121,11 +125,14 @@ class L2(Threat):
         length = torch.linalg.vector_norm(flat, dim=1, keepdim=True)
         return (flat / length.clamp_min(1e-12)).view_as(gradients)
 
-    def random_start(self, centers: Images, generator: torch.Generator) -> Images:
+    def random_start(self, centers: Images, generator: torch.Generator, rows: Rows | None = None) -> Images:
         if not math.isfinite(self.eps):
             raise NotbugsError("a random start needs a finite eps")
-        noise = torch.randn(centers.shape, generator=generator, device=centers.device, dtype=centers.dtype)
-        draw = torch.rand(len(centers), generator=generator, device=centers.device, dtype=centers.dtype)
+        rows = rows or Rows.whole(len(centers))
+        shape = (rows.of, *centers.shape[1:])
+        noise = torch.randn(shape, generator=generator, device=centers.device, dtype=centers.dtype)
+        draw = torch.rand(rows.of, generator=generator, device=centers.device, dtype=centers.dtype)
+        noise, draw = rows.share(noise), rows.share(draw)
         radius = draw ** (1 / math.prod(centers.shape[1:]))  # uniform in volume
         return self.project(
             centers + self.ascent_direction(noise) * (self.eps * radius).view(-1, 1, 1, 1), centers
@@ -170,13 +177,15 @@ class L1(Threat):
         steepest = flat.sign() * ((size >= size.amax(1, keepdim=True)) & (size > 0))
         return (steepest / steepest.abs().sum(1, keepdim=True).clamp_min(1) + 0 * flat).view_as(gradients)
 
-    def random_start(self, centers: Images, generator: torch.Generator) -> Images:
+    def random_start(self, centers: Images, generator: torch.Generator, rows: Rows | None = None) -> Images:
         if not math.isfinite(self.eps):
             raise NotbugsError("a random start needs a finite eps")
         # n + 1 exponential draws over their sum are uniform in the simplex; without the last, in the solid one.
-        n = math.prod(centers.shape[1:])
-        draws = centers.new_empty((len(centers), n + 1)).exponential_(generator=generator)
-        signs = torch.rand(centers.shape, generator=generator, device=centers.device, dtype=centers.dtype)
+        rows = rows or Rows.whole(len(centers))
+        n, shape = math.prod(centers.shape[1:]), (rows.of, *centers.shape[1:])
+        draws = centers.new_empty((rows.of, n + 1)).exponential_(generator=generator)
+        signs = torch.rand(shape, generator=generator, device=centers.device, dtype=centers.dtype)
+        draws, signs = rows.share(draws), rows.share(signs)
         changes = (draws[:, :n] / draws.sum(1, keepdim=True)).view_as(centers) * (signs - 0.5).sign_()
         return self.project(centers + self.eps * changes, centers)
 

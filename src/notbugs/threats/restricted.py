@@ -7,6 +7,7 @@ from typing import final
 import torch
 
 from notbugs.errors import NotbugsError
+from notbugs.seeds import Rows
 from notbugs.tensors import Images, PerExample
 from notbugs.threats.families import Family
 from notbugs.threats.norms import L2, Linf
@@ -87,9 +88,9 @@ class Restricted(Threat):
     def ascent_direction(self, gradients: Images, images: Images | None = None) -> Images:
         return self.threat.ascent_direction(self.family.keep(gradients), images)
 
-    def random_start(self, centers: Images, generator: torch.Generator) -> Images:
+    def random_start(self, centers: Images, generator: torch.Generator, rows: Rows | None = None) -> Images:
         """A uniform draw from the ball, brought into the family."""
-        return self.project(self.threat.random_start(centers, generator), centers)
+        return self.project(self.threat.random_start(centers, generator, rows), centers)
 
     def scaled(self, factor: float) -> "Restricted":
         return Restricted(self.threat.scaled(factor), self.family)

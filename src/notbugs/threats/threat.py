@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 
 import torch
 
+from notbugs.seeds import Rows
 from notbugs.tensors import Images, PerExample
 
 TOLERANCE = 1e-5
@@ -32,8 +33,8 @@ class Threat(ABC):
         """
 
     @abstractmethod
-    def random_start(self, centers: Images, generator: torch.Generator) -> Images:
-        """One uniform draw from each ball, brought into the box."""
+    def random_start(self, centers: Images, generator: torch.Generator, rows: Rows | None = None) -> Images:
+        """One uniform draw from each ball, brought into the box; `rows`: which part of a batch the centres are."""
 
     def contains(self, images: Images, centers: Images) -> torch.Tensor:
         """Which images lie in ball and box, up to TOLERANCE. NaN lies nowhere."""

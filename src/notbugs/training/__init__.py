@@ -3,6 +3,7 @@
 from notbugs.training.checkpoint import EpochMetrics
 from notbugs.training.config import TrainConfig
 from notbugs.training.contrast import Contrast
+from notbugs.training.distributed import process_group, summed, together
 from notbugs.training.loop import DivergedError, train
 from notbugs.training.probe import DECAY, ITERATIONS, Layer, probe
 
@@ -12,6 +13,9 @@ __all__ = [
     "Contrast",
     "EpochMetrics",
     "DivergedError",
+    "process_group",
+    "summed",
+    "together",
     "DECAY",
     "ITERATIONS",
     "Layer",

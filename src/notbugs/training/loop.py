@@ -19,10 +19,12 @@ from notbugs.models import ImageClassifier, model_digest
 from notbugs.models.autocast import autocast_context
 from notbugs.models.folding import FoldedClassifier, threads_for
 from notbugs.progress import Progress, silent
-from notbugs.seeds import generator
+from notbugs.ranks import ALONE, Ranks
+from notbugs.seeds import Rows, generator
 from notbugs.threads import over_parts
 from notbugs.training.checkpoint import Checkpoint, EpochMetrics, read_checkpoint
 from notbugs.training.config import TrainConfig
+from notbugs.training.distributed import data_parallel, on_any, summed, together
 from notbugs.training.schedule import SCHEDULES
 from notbugs.training.state import (
     Tensors,
@@ -54,12 +56,16 @@ def train(
     checkpoint: Location | None = None,
     on_epoch: Callable[[EpochMetrics], None] = ignore,
     progress: Progress = silent,
+    ranks: Ranks = ALONE,
 ) -> ImageClassifier:
     """Train `model` in place, and return it in evaluation mode with its last (averaged) weights.
 
     With `checkpoint` the state is written there after every epoch; the same call finds it and goes on exactly
     where it was, `on_epoch` first being told again of the epochs already done. The device is the data's.
     The result depends on (model, data, config, seed) and the machine's arithmetic, on nothing else.
+
+    With several `ranks`, in their `process_group`, each takes its own rows of every batch, the first alone writes,
+    and the result is that of one process up to rounding.
 
     Raises NotbugsError if the data do not fit the model or the batch, DivergedError if the loss becomes NaN.
 
@@ -69,7 +75,7 @@ def train(
     >>> trained is model, trained.training
     (True, False)
     """
-    _check_fit(model, data, config)
+    _check_fit(model, data, config, ranks)
     device = data.images.device
     precision = choose_precision(config.precision, device)
     model.to(device)
@@ -87,36 +93,42 @@ def train(
     parts = (model_digest(model), model.spec, data.digest, validation and validation.digest, config, seed)
     identity = hashlib.sha256(" ".join(map(str, parts)).encode()).hexdigest()
     history: tuple[EpochMetrics, ...] = ()
-    if checkpoint and (found := read_checkpoint(checkpoint, identity=identity)):
-        load_training_state(found.tensors, model, optimizer, average)
-        history = found.metrics
-        for metrics in history:
-            on_epoch(metrics)
+    with together(ranks, device):
+        if checkpoint and (found := read_checkpoint(checkpoint, identity=identity)):
+            load_training_state(found.tensors, model, optimizer, average)
+            history = found.metrics
+            for metrics in history:
+                on_epoch(metrics)
+    _check_same_epoch(len(history), checkpoint, ranks, device)
     good = snapshot(training_state(model, optimizer, average))
     searched = FoldedClassifier(model, precision)
     batches = math.ceil(len(data) / config.batch_size)
     started, done_before = time.monotonic(), len(history) * batches
     for epoch in range(len(history), config.epochs):
-        model.train()
+        parallel = data_parallel(model, ranks).train()
         totals = torch.zeros(2, device=device)
         for step, rows in enumerate(_batches(len(data), batches, generator(seed, "order", epoch), device)):
             done = epoch * batches + step
-            images, labels = data.images[rows], data.labels[rows]
+            mine = Rows.whole(len(rows)).split(ranks.world_size)[ranks.rank]
+            images, labels = data.images[mine.share(rows)], data.labels[mine.share(rows)]
             draws = generator(seed, "augment", epoch, step, device=device)
-            images = config.augment(images, generator=draws)
+            images = config.augment(images, generator=draws, rows=mine)
             if config.contrast:
                 images = torch.cat([images, config.augment(data.images[rows], generator=draws)])
             if config.attack:
                 searched.refresh()
-                draw = partial(generator, seed, "attack", epoch, step, device=device)
+                draw = partial(generator, seed, "attack", epoch, step, 0, device=device)
+                met = None
                 try:
-                    images = _attacked(searched, images, labels, config.attack, draw)
+                    images = _attacked(searched, images, labels, config.attack, draw, mine)
                 except NotbugsError as error:  # a search on a network that has diverged meets it first
                     if _answers(searched, images):
                         raise
-                    raise _diverged(epoch, math.nan, config, good, model, optimizer, average) from error
+                    met = error
+                if on_any(met is not None, ranks, device):
+                    raise _diverged(epoch, math.nan, config, good, model, optimizer, average) from met
             with autocast_context(device, precision):
-                logits = model(images.contiguous(memory_format=torch.channels_last)).float()
+                logits = parallel(images.contiguous(memory_format=torch.channels_last)).float()
             if config.contrast:
                 loss, right = config.contrast.loss(logits)
                 right = right[: len(rows)]
@@ -124,31 +136,33 @@ def train(
                 loss = functional.cross_entropy(logits, labels, label_smoothing=config.label_smoothing)
                 right = logits.detach().argmax(1) == labels
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            # Ranks are averaged: each counts as many times as it has images.
+            (loss * (ranks.world_size * mine.count / len(rows))).backward()
             lr = config.lr * SCHEDULES[config.schedule]((done + 0.5) / (config.epochs * batches))
             optimizer.param_groups[0]["lr"] = lr
             optimizer.step()
             if average:
                 follow(average, model, decay=config.average, updates=done)
-            totals += torch.stack([loss.detach() * len(rows), right.sum()])
+            totals += torch.stack([loss.detach() * mine.count, right.sum()])
             if done % 10 == 9 or step == batches - 1:
                 rate = (done + 1 - done_before) * len(rows) / (time.monotonic() - started)
                 progress(done + 1, config.epochs * batches, f"epoch {epoch + 1}, {rate:,.0f} images/s")
-        mean_loss, accuracy = (totals / len(data)).tolist()
+        mean_loss, accuracy = (summed(totals, ranks) / len(data)).tolist()
         state = training_state(model, optimizer, average)
         if not math.isfinite(mean_loss) or not is_finite(state):
             raise _diverged(epoch, mean_loss, config, good, model, optimizer, average)
         good = snapshot(state)
         with averaged(model, average):
             searched.refresh()
-            validated = _accuracy(searched, validation) if validation and not config.contrast else None
+            validated = _accuracy(searched, validation, ranks) if validation and not config.contrast else None
         metrics = EpochMetrics(
             epoch=epoch + 1, loss=mean_loss, accuracy=accuracy, lr=lr, validation_accuracy=validated
         )
         history = (*history, metrics)
-        if checkpoint:
-            Checkpoint(good, history, identity).write(checkpoint)
-        on_epoch(metrics)
+        with together(ranks, device):
+            if checkpoint and ranks.is_first:
+                Checkpoint(good, history, identity).write(checkpoint)
+            on_epoch(metrics)
     model.load_state_dict(average, strict=False)
     return model.eval()
 
@@ -158,16 +172,17 @@ def _attacked(
     images: torch.Tensor,
     labels: torch.Tensor,
     attack: PGD,
-    draw: Callable[[int], torch.Generator],
+    draw: Callable[[], torch.Generator],
+    rows: Rows,
 ) -> torch.Tensor:
-    """What `attack` makes of a batch, divided over the threads; `draw` gives each part its generator."""
+    """What `attack` makes of these rows of a batch, divided over the threads; each draws for the whole batch."""
     threads = threads_for(searched, images.device)
 
-    def of_part(part: tuple[int, torch.Tensor, torch.Tensor]) -> torch.Tensor:
-        number, some, their_labels = part
-        return attack(searched, some, their_labels, generator=draw(number))
+    def of_part(part: tuple[torch.Tensor, torch.Tensor, Rows]) -> torch.Tensor:
+        some, their_labels, their_rows = part
+        return attack(searched, some, their_labels, generator=draw(), rows=their_rows)
 
-    parts = zip(range(threads), images.tensor_split(threads), labels.tensor_split(threads), strict=True)
+    parts = zip(images.tensor_split(threads), labels.tensor_split(threads), rows.split(threads), strict=True)
     return torch.cat(over_parts(of_part, list(parts), threads=threads))
 
 
@@ -194,11 +209,20 @@ def _answers(model: FoldedClassifier, images: torch.Tensor) -> bool:
     return bool(model(images).isfinite().all())
 
 
-def _check_fit(model: ImageClassifier, data: LabeledImages, config: TrainConfig) -> None:
+def _check_fit(model: ImageClassifier, data: LabeledImages, config: TrainConfig, ranks: Ranks) -> None:
     spec = model.spec
+    if config.contrast and ranks.several:
+        raise NotbugsError(
+            "contrast compares all views of a batch: train it in one process, without torchrun"
+        )
     if config.batch_size > len(data):
         raise NotbugsError(
             f"batch_size {config.batch_size} is larger than the data: choose at most {len(data)}"
+        )
+    if len(data) // math.ceil(len(data) / config.batch_size) < ranks.world_size:
+        raise NotbugsError(
+            f"batch_size {config.batch_size} leaves some of {ranks.world_size} ranks without an image: "
+            "choose a larger one, or fewer ranks"
         )
     if data.classes != spec.classes and not config.contrast:
         raise NotbugsError(f"the model has {spec.classes} classes, {data.origin.name} has {data.classes}")
@@ -215,10 +239,17 @@ def _batches(
     return torch.randperm(count, generator=draw).to(device).tensor_split(batches)
 
 
+def _check_same_epoch(done: int, checkpoint: Location | None, ranks: Ranks, device: torch.device) -> None:
+    of_all = int(summed(torch.tensor([done], device=device), ranks))
+    if on_any(of_all != done * ranks.world_size, ranks, device):
+        raise NotbugsError(f"ranks find different checkpoints at {checkpoint}: all need the same --out")
+
+
 @torch.no_grad()
-def _accuracy(model: FoldedClassifier, data: LabeledImages) -> float:
+def _accuracy(model: FoldedClassifier, data: LabeledImages, ranks: Ranks) -> float:
+    mine = Rows.whole(len(data)).split(ranks.world_size)[ranks.rank]
     hits = [
-        (model(images).argmax(1) == labels).sum()
-        for images, labels in zip(data.images.split(500), data.labels.split(500), strict=True)
+        (model(data.images[rows]).argmax(1) == data.labels[rows]).sum()
+        for rows in mine.share(torch.arange(len(data), device=data.labels.device)).split(500)
     ]
-    return int(torch.stack(hits).sum()) / len(data)
+    return int(summed(torch.stack(hits).sum(), ranks)) / len(data)
