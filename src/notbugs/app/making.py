@@ -17,6 +17,7 @@ from notbugs.app.options import (
     load_images,
     located,
     of_rank,
+    processes_to_read,
     settle,
     show,
 )
@@ -49,6 +50,19 @@ def train(
     translate: Annotated[int, Parameter(help="Augment by shifts of up to so many pixels.")] = 0,
     cutout: Annotated[int, Parameter(help="Augment by a grey square of this side.")] = 0,
     noise: Annotated[float, Parameter(help="Augment by Gaussian noise of this standard deviation.")] = 0.0,
+    buffer: Annotated[
+        int,
+        Parameter(
+            help="Shuffle within so many images, part after part, instead of among all: for Parquet files larger "
+            "than memory."
+        ),
+    ] = 0,
+    workers: Annotated[
+        int | None,
+        Parameter(
+            help="Processes that read images larger than memory. Default: one per core beyond two, up to 8."
+        ),
+    ] = None,
     common: Common = DEFAULT,
 ) -> None:
     """Train a model, standard or adversarially, in a run directory; under torchrun on several processes.
@@ -79,12 +93,22 @@ def train(
                 average=average,
                 augment=Augmentation(flip=flip, translate=translate, cutout=cutout, noise=noise),
                 attack=parse_attack(attack) if attack else None,
+                buffer=buffer,
             )
             test = None if data.startswith("built:") else load_images(data, data_root, common, split="test")
             spec = model_spec(arch, images)
         with watching(quiet=common.quiet) as watch:
             job = job_of(common, watch("train"))
-            run = train_job(job, f"train-{arch}", spec, images, config, validation=test, ranks=ranks)
+            run = train_job(
+                job,
+                f"train-{arch}",
+                spec,
+                images,
+                config,
+                validation=test,
+                ranks=ranks,
+                workers=processes_to_read(ranks.world_size) if workers is None else workers,
+            )
     if ranks.is_first:
         write_report(run)
         show(run, common)

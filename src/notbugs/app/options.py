@@ -1,5 +1,6 @@
 """What the commands share: common options, how text becomes values, how a result is shown."""
 
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -144,6 +145,11 @@ def load_images(
     from notbugs.data import load
 
     return load(source, split=split, root=root, seed=common.seed).to(device_of(common))
+
+
+def processes_to_read(ranks: int = 1) -> int:
+    """How many processes of each rank decode images: what the cores leave, two of which train."""
+    return max(0, min(8, ((os.cpu_count() or 1) - 2) // ranks))
 
 
 def sketched(source: str, model: str) -> str:

@@ -1,10 +1,12 @@
 """Training as a run directory: begun, resumed and finished by the same call."""
 
 import json
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 
 import torch
 
+from notbugs.alone import alone_in
 from notbugs.audits import Proportion, predictions
 from notbugs.data.labeled import LabeledImages
 from notbugs.errors import NotbugsError
@@ -47,11 +49,12 @@ def train_job(
     *,
     validation: LabeledImages | None = None,
     ranks: Ranks = ALONE,
+    workers: int = 0,
 ) -> Run:
     """A trained model in a run directory; returns at once if it is there. Raises what `train` raises.
 
     With several `ranks`, in their `process_group`, the first alone writes. The config does not say how many there
-    are: a training that two have begun may be ended by one, or by four.
+    are: a training that two have begun may be ended by one, or by four. `workers`: see `train`.
     """
     precision = resolved_precision(job.precision if config.precision == "auto" else config.precision, data)
     config = replace(config, precision=precision)
@@ -64,62 +67,65 @@ def train_job(
         "seed": job.seed,
     }
     device = data.images.device
-    with together(ranks, device):
-        if ranks.is_first:
-            open_run(job.root, name, described, world_size=ranks.world_size)
-    with together(ranks, device):  # the others find what the first has made
-        run = open_run(job.root, name, described)
-    if run.is_done:
-        return run
-    clock = run.clock()
-    history: list[EpochMetrics] = []
+    with ExitStack() as held:
+        with together(ranks, device):
+            if ranks.is_first:
+                begun = open_run(job.root, name, described, world_size=ranks.world_size)
+                held.enter_context(alone_in(begun.path, job.progress))
+        with together(ranks, device):  # the others find what the first has made
+            run = open_run(job.root, name, described)
+        if run.is_done:
+            return run
+        clock = run.clock()
+        history: list[EpochMetrics] = []
 
-    def keep(metrics: EpochMetrics) -> None:
-        history.append(metrics)
-        if ranks.is_first:
-            clock.keep()
-            write_atomically(run.metrics, "".join(json.dumps(asdict(m)) + "\n" for m in history))
+        def keep(metrics: EpochMetrics) -> None:
+            history.append(metrics)
+            if ranks.is_first:
+                clock.keep()
+                write_atomically(run.metrics, "".join(json.dumps(asdict(m)) + "\n" for m in history))
 
-    model = train(
-        build(spec, seed=job.seed),
-        data,
-        config,
-        seed=job.seed,
-        validation=validation,
-        checkpoint=run.checkpoint,
-        on_epoch=keep,
-        progress=job.progress,
-        ranks=ranks,
-    )
-    last = history[-1]
-    metrics: dict[str, float] = {"train_loss": last.loss, "train_accuracy": last.accuracy}
-    intervals = {}
-    if validation is not None:  # counted again in float32: the curve's last point may be in bfloat16
-        mine = Rows.whole(len(validation)).split(ranks.world_size)[ranks.rank]
-        own = mine.share(torch.arange(len(validation), device=validation.labels.device))
-        right = [
-            (predictions(model, validation.images[rows]) == validation.labels[rows]).sum()
-            for rows in own.split(500)
-        ]
-        clean = Proportion(int(summed(torch.stack(right).sum(), ranks)), len(validation))
-        metrics |= {"clean_accuracy": clean.value, "n": clean.n}
-        intervals = {"clean_accuracy": clean.interval}
-    with together(ranks, device):
-        if ranks.is_first:
-            save_model(model, run.model)
-            run.finish(
-                {
-                    "command": "train",
-                    "config": described,
-                    "metrics": metrics,
-                    "intervals": intervals,
-                    "flags": [],
-                    "model": model_digest(model),
-                    "seconds": clock.seconds,
-                    "device": str(device),
-                }
-            )
-            run.checkpoint.unlink(missing_ok=True)
+        model = train(
+            build(spec, seed=job.seed),
+            data,
+            config,
+            seed=job.seed,
+            validation=validation,
+            checkpoint=run.checkpoint,
+            on_epoch=keep,
+            progress=job.progress,
+            ranks=ranks,
+            workers=workers,
+        )
+        last = history[-1]
+        metrics: dict[str, float] = {"train_loss": last.loss, "train_accuracy": last.accuracy}
+        intervals = {}
+        if validation is not None:  # counted again in float32: the curve's last point may be in bfloat16
+            mine = Rows.whole(len(validation)).split(ranks.world_size)[ranks.rank]
+            own = mine.share(torch.arange(len(validation), device=validation.labels.device))
+            right = [
+                (predictions(model, validation.images[rows]) == validation.labels[rows]).sum()
+                for rows in own.split(500)
+            ]
+            clean = Proportion(int(summed(torch.stack(right).sum(), ranks)), len(validation))
+            metrics |= {"clean_accuracy": clean.value, "n": clean.n}
+            intervals = {"clean_accuracy": clean.interval}
+        with together(ranks, device):
+            if ranks.is_first:
+                save_model(model, run.model)
+                run.finish(
+                    {
+                        "command": "train",
+                        "config": described,
+                        "metrics": metrics,
+                        "intervals": intervals,
+                        "flags": [],
+                        "model": model_digest(model),
+                        "seconds": clock.seconds,
+                        "device": str(device),
+                    }
+                )
+                run.checkpoint.unlink(missing_ok=True)
     return run
 
 

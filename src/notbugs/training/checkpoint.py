@@ -1,7 +1,7 @@
 """Training state on disk: tensors in one safetensors file, the rest as JSON in its header; replaced atomically."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import final
 
 import torch
@@ -10,7 +10,10 @@ from safetensors.torch import save
 
 from notbugs.errors import NotbugsError
 from notbugs.files import write_atomically
+from notbugs.integrity import DIGEST, digest_of, is_intact
 from notbugs.locations import Location, local_file
+
+TOTALS = "totals"
 
 
 @final
@@ -28,15 +31,27 @@ class EpochMetrics:
 @final
 @dataclass(frozen=True)
 class Checkpoint:
-    """All that the next epoch depends on; random draws are derived from (seed, epoch, step): no state."""
+    """All that the next step depends on; random draws are derived from (seed, epoch, step): no state.
+
+    `steps` of the epoch after the last one in `metrics` are done; `totals` has loss and right answers over them, of
+    each rank.
+    """
 
     tensors: dict[str, torch.Tensor]
     metrics: tuple[EpochMetrics, ...]
     identity: str
+    steps: int = 0
+    totals: torch.Tensor = field(default_factory=lambda: torch.zeros(1, 2))
 
     def write(self, path: Location) -> None:
-        metadata = {"metrics": json.dumps([asdict(m) for m in self.metrics]), "identity": self.identity}
-        contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()}
+        kept = {**self.tensors, TOTALS: self.totals}
+        contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in kept.items()}
+        metadata = {
+            "metrics": json.dumps([asdict(m) for m in self.metrics]),
+            "identity": self.identity,
+            "steps": str(self.steps),
+            DIGEST: digest_of(contiguous),
+        }
         write_atomically(path, save(contiguous, metadata=metadata))
 
 
@@ -51,12 +66,14 @@ def read_checkpoint(path: Location, *, identity: str) -> Checkpoint | None:
         with local_file(path) as here, safe_open(here, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        if not is_intact(tensors, metadata):
+            raise ValueError("its digest differs")
         metrics = tuple(EpochMetrics(**m) for m in json.loads(metadata["metrics"]))
-        found = metadata["identity"]
+        found, steps, totals = metadata["identity"], int(metadata["steps"]), tensors.pop(TOTALS)
     except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
         raise NotbugsError(
             f"{path} is not a readable checkpoint ({error}); delete it to start again"
         ) from error
     if found != identity:
         raise NotbugsError(f"{path} belongs to another training; delete it or choose another --out")
-    return Checkpoint(tensors, metrics, identity)
+    return Checkpoint(tensors, metrics, identity, steps, totals)

@@ -19,7 +19,9 @@ class TrainConfig:
     With an attack, every batch is replaced by its adversarial images, found on the model in evaluation mode
     (Madry et al. 2018). `average` is the decay per step of an exponential moving average of the weights,
     which then is the result; 0 turns it off. With `contrast` labels play no part: two augmented views of every image
-    are brought together. Raises NotbugsError for values that no training can have.
+    are brought together. `buffer`: an epoch's order is that of parts of the data, shuffled within so many images (see
+    `order_of`), instead of any; for images that are slow to find one by one. Raises NotbugsError for values that no
+    training can have.
 
     >>> from notbugs.threats import L2
     >>> standard = TrainConfig(epochs=14, lr=0.2, augment=Augmentation(flip=True, translate=4))
@@ -39,6 +41,7 @@ class TrainConfig:
     attack: PGD | None = None
     contrast: Contrast | None = None
     precision: Precision = "auto"
+    buffer: int = 0
 
     def __post_init__(self) -> None:
         require_positive("epochs", self.epochs)
@@ -53,6 +56,8 @@ class TrainConfig:
             raise NotbugsError(
                 "an attack moves images away from their labels, which contrast does not ask: one of both"
             )
+        if self.buffer < 0:
+            raise NotbugsError(f"buffer must be 0 or more images, got {self.buffer}")
         if not self.weight_decay >= 0:
             raise NotbugsError(f"weight_decay must be >= 0, got {self.weight_decay}")
 

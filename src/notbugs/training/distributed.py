@@ -85,6 +85,22 @@ def summed(tensor: Tensor, ranks: Ranks) -> Tensor:
     return tensor
 
 
+def gathered(tensor: Tensor, ranks: Ranks) -> Tensor:
+    """What each rank has, one below the other."""
+    if not ranks.several:
+        return tensor[None].clone()
+    of_all = [torch.empty_like(tensor) for _ in range(ranks.world_size)]
+    dist.all_gather(of_all, tensor)
+    return torch.stack(of_all)
+
+
+def share_of(of_all: Tensor, ranks: Ranks) -> Tensor:
+    """Of what was `gathered`, this rank's; the first one has all where there were more or fewer of them."""
+    if len(of_all) == ranks.world_size:
+        return of_all[ranks.rank]
+    return of_all.sum(0) if ranks.is_first else torch.zeros_like(of_all[0])
+
+
 def on_any(flag: bool, ranks: Ranks, device: torch.device) -> bool:
     """Whether it is so on any rank."""
     if not ranks.several:
@@ -115,4 +131,13 @@ def together(ranks: Ranks, device: torch.device) -> Iterator[None]:
             raise NotbugsError(f"rank {rank}: {message}")
 
 
-__all__ = ["TIMEOUT", "data_parallel", "on_any", "process_group", "summed", "together"]
+__all__ = [
+    "TIMEOUT",
+    "data_parallel",
+    "on_any",
+    "gathered",
+    "process_group",
+    "share_of",
+    "summed",
+    "together",
+]

@@ -4,7 +4,7 @@ import hashlib
 import math
 import time
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import final
 
 import torch
@@ -24,7 +24,8 @@ from notbugs.seeds import Rows, generator
 from notbugs.threads import over_parts
 from notbugs.training.checkpoint import Checkpoint, EpochMetrics, read_checkpoint
 from notbugs.training.config import TrainConfig
-from notbugs.training.distributed import data_parallel, on_any, summed, together
+from notbugs.training.distributed import data_parallel, gathered, on_any, share_of, summed, together
+from notbugs.training.reading import order_of, read_ahead
 from notbugs.training.schedule import SCHEDULES
 from notbugs.training.state import (
     Tensors,
@@ -35,6 +36,9 @@ from notbugs.training.state import (
     snapshot,
     training_state,
 )
+
+STEPS = 500
+"""Within an epoch the state is written after so many: an epoch of a large data set takes hours."""
 
 
 @final
@@ -57,11 +61,14 @@ def train(
     on_epoch: Callable[[EpochMetrics], None] = ignore,
     progress: Progress = silent,
     ranks: Ranks = ALONE,
+    workers: int = 0,
 ) -> ImageClassifier:
     """Train `model` in place, and return it in evaluation mode with its last (averaged) weights.
 
-    With `checkpoint` the state is written there after every epoch; the same call finds it and goes on exactly
-    where it was, `on_epoch` first being told again of the epochs already done. The device is the data's.
+    With `checkpoint` the state is written there after every epoch, and within one every 500 steps; the same call
+    finds it and goes on exactly where it was, `on_epoch` first being told again of the epochs already done. The
+    device is the data's. Of stored images, `workers` processes read the next ones (a script that asks for them needs
+    `if __name__ == "__main__":`).
     The result depends on (model, data, config, seed) and the machine's arithmetic, on nothing else.
 
     With several `ranks`, in their `process_group`, each takes its own rows of every batch, the first alone writes,
@@ -93,24 +100,37 @@ def train(
     parts = (model_digest(model), model.spec, data.digest, validation and validation.digest, config, seed)
     identity = hashlib.sha256(" ".join(map(str, parts)).encode()).hexdigest()
     history: tuple[EpochMetrics, ...] = ()
+    steps_done, totals = 0, torch.zeros(2, device=device)
     with together(ranks, device):
         if checkpoint and (found := read_checkpoint(checkpoint, identity=identity)):
             load_training_state(found.tensors, model, optimizer, average)
-            history = found.metrics
+            history, steps_done = found.metrics, found.steps
+            totals += share_of(found.totals.to(device), ranks)
             for metrics in history:
                 on_epoch(metrics)
-    _check_same_epoch(len(history), checkpoint, ranks, device)
+    batches = math.ceil(len(data) / config.batch_size)
+    done = len(history) * batches + steps_done
+    _check_same_step(done, checkpoint, ranks, device)
     good = snapshot(training_state(model, optimizer, average))
     searched = FoldedClassifier(model, precision)
-    batches = math.ceil(len(data) / config.batch_size)
-    started, done_before = time.monotonic(), len(history) * batches
+    started, done_before = time.monotonic(), done
+
+    @lru_cache(maxsize=2)  # of the next epoch some are read while this one goes on
+    def batches_of(epoch: int) -> tuple[torch.Tensor, ...]:
+        return _batches(len(data), batches, generator(seed, "order", epoch), device, config.buffer)
+
+    coming = (
+        _of_rank(batches_of(at // batches)[at % batches], ranks)[0]
+        for at in range(done, config.epochs * batches)
+    )
+    read = read_ahead(data.images, coming, workers=workers)
     for epoch in range(len(history), config.epochs):
-        parallel = data_parallel(model, ranks).train()
-        totals = torch.zeros(2, device=device)
-        for step, rows in enumerate(_batches(len(data), batches, generator(seed, "order", epoch), device)):
+        for step in range(steps_done, batches):
+            if step == steps_done or step % STEPS == 0:
+                parallel = data_parallel(model, ranks).train()
             done = epoch * batches + step
-            mine = Rows.whole(len(rows)).split(ranks.world_size)[ranks.rank]
-            images, labels = data.images[mine.share(rows)], data.labels[mine.share(rows)]
+            rows, mine = _of_rank(batches_of(epoch)[step], ranks)
+            images, labels = next(read), data.labels[rows]
             draws = generator(seed, "augment", epoch, step, device=device)
             images = config.augment(images, generator=draws, rows=mine)
             if config.contrast:
@@ -137,7 +157,7 @@ def train(
                 right = logits.detach().argmax(1) == labels
             optimizer.zero_grad(set_to_none=True)
             # Ranks are averaged: each counts as many times as it has images.
-            (loss * (ranks.world_size * mine.count / len(rows))).backward()
+            (loss * (ranks.world_size * mine.count / mine.of)).backward()
             lr = config.lr * SCHEDULES[config.schedule]((done + 0.5) / (config.epochs * batches))
             optimizer.param_groups[0]["lr"] = lr
             optimizer.step()
@@ -145,8 +165,15 @@ def train(
                 follow(average, model, decay=config.average, updates=done)
             totals += torch.stack([loss.detach() * mine.count, right.sum()])
             if done % 10 == 9 or step == batches - 1:
-                rate = (done + 1 - done_before) * len(rows) / (time.monotonic() - started)
+                rate = (done + 1 - done_before) * mine.of / (time.monotonic() - started)
                 progress(done + 1, config.epochs * batches, f"epoch {epoch + 1}, {rate:,.0f} images/s")
+            if checkpoint and step % STEPS == STEPS - 1 and step < batches - 1:
+                state, of_all = training_state(model, optimizer, average), gathered(totals, ranks)
+                if not is_finite(state):
+                    raise _diverged(epoch, math.nan, config, good, model, optimizer, average)
+                with together(ranks, device):
+                    if ranks.is_first:
+                        Checkpoint(state, history, identity, step + 1, of_all).write(checkpoint)
         mean_loss, accuracy = (summed(totals, ranks) / len(data)).tolist()
         state = training_state(model, optimizer, average)
         if not math.isfinite(mean_loss) or not is_finite(state):
@@ -163,6 +190,7 @@ def train(
             if checkpoint and ranks.is_first:
                 Checkpoint(good, history, identity).write(checkpoint)
             on_epoch(metrics)
+        steps_done, totals = 0, torch.zeros(2, device=device)
     model.load_state_dict(average, strict=False)
     return model.eval()
 
@@ -233,13 +261,19 @@ def _check_fit(model: ImageClassifier, data: LabeledImages, config: TrainConfig,
 
 
 def _batches(
-    count: int, batches: int, draw: torch.Generator, device: torch.device
+    count: int, batches: int, draw: torch.Generator, device: torch.device, buffer: int
 ) -> tuple[torch.Tensor, ...]:
     """A fresh order in parts of nearly equal size: a last batch of one image would break BatchNorm."""
-    return torch.randperm(count, generator=draw).to(device).tensor_split(batches)
+    return order_of(count, draw, buffer=buffer).to(device).tensor_split(batches)
 
 
-def _check_same_epoch(done: int, checkpoint: Location | None, ranks: Ranks, device: torch.device) -> None:
+def _of_rank(rows: torch.Tensor, ranks: Ranks) -> tuple[torch.Tensor, Rows]:
+    """Of the rows of a batch those of this rank, and which of the batch these are."""
+    mine = Rows.whole(len(rows)).split(ranks.world_size)[ranks.rank]
+    return mine.share(rows), mine
+
+
+def _check_same_step(done: int, checkpoint: Location | None, ranks: Ranks, device: torch.device) -> None:
     of_all = int(summed(torch.tensor([done], device=device), ranks))
     if on_any(of_all != done * ranks.world_size, ranks, device):
         raise NotbugsError(f"ranks find different checkpoints at {checkpoint}: all need the same --out")
