@@ -6,10 +6,13 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 
 import pytest
 from hostile import HOSTILE, png
 from PIL import Image
+
+from notbugs.models import build, save_model
 
 TOOLS = {
     "Turn into a class": "towards cat",
@@ -29,14 +32,19 @@ QUEUE_S = 120
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
+    with served(tmp_path_factory.mktemp("demo")) as found:
+        yield found
+
+
+@contextmanager
+def served(home, *options):
     """The page, served by the command; it ends with the tests, in one line and without an error of its own."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    home = tmp_path_factory.mktemp("demo")
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HOME": str(home), "TMPDIR": str(home)}
     with (home / "log").open("w") as log:
-        command = [sys.executable, "-m", "notbugs.app", "demo", "--port", str(port)]
+        command = [sys.executable, "-m", "notbugs.app", "demo", "--port", str(port), *options]
         server = subprocess.Popen(command, cwd=home, env=environment, stderr=log, stdout=log)
         try:
             deadline = time.monotonic() + QUEUE_S
@@ -59,7 +67,8 @@ class Visitor:
 
     def __init__(self, browser, address, width=1400, query=""):
         self.address, self.asked, self.wrong = address, [], []
-        self.page = browser.new_page(viewport={"width": width, "height": 900})
+        self.page = browser.new_page()
+        self.page.set_viewport_size({"width": width, "height": 900})
         self.page.set_default_timeout(1000 * QUEUE_S)
         self.page.on("request", lambda request: self.asked.append(request.url))
         self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
@@ -201,14 +210,26 @@ def test_it_fits_the_screen_and_everything_has_a_name(width, browser, address):
     visitor.page.close()
 
 
-def test_twenty_visitors_at_once_are_all_served(browser, address):
-    visitors = [Visitor(browser, address, width=900) for _ in range(20)]
+@pytest.fixture
+def small(tmp_path):
+    """The page with a network that draws in a second: many visitors wait for each other, not for it."""
+    model = tmp_path / "model.safetensors"
+    save_model(build("convnet-16-32-32-32", classes=10, seed=0), model)
+    (tmp_path / "home").mkdir()
+    with served(tmp_path / "home", "--model", str(model), "--beside", "") as found:
+        yield found
+
+
+def test_twenty_visitors_at_once_are_all_served(browser, small):
+    windows = browser.new_context()  # of one browser, which asks for the page's scripts once
+    visitors = [Visitor(windows, small, width=900) for _ in range(20)]
     for visitor in visitors:
         visitor.page.get_by_role("button", name="Draw", exact=True).click()
     for visitor in visitors:
         visitor.page.locator("#take a").first.wait_for()
         assert "Step 60 of 60" in visitor.page.locator("#said").inner_text()
         visitor.page.close()
+    windows.close()
 
 
 FOCUSED = """() => { const e = document.activeElement;
