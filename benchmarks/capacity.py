@@ -71,9 +71,8 @@ def costs(arch: str, data: LabeledImages, options: argparse.Namespace) -> dict[s
     with counter, torch.no_grad():
         model(data.images[:1])
     n, source, views = len(data), prepare(model, data), views_of(model, data.images.device)
-    once, against = (
-        TrainConfig(epochs=1, lr=0.01, augment=Augmentation(flip=True, translate=4)) for _ in range(2)
-    )
+    config = TrainConfig(epochs=1, lr=0.01, augment=Augmentation(flip=True, translate=4))
+    match = MatchEmbeddings(steps=STEPS, step_size=0.1)
     push = PGD(threat=L2(0.5), steps=7, step_size=0.1, random_start=False, keep="last")
     draw = torch.Generator(data.images.device).manual_seed(0)
     search = PGD(threat=L2(0.5), steps=STEPS, step_size=0.1, random_start=False, keep="last")
