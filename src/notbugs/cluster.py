@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from notbugs.errors import NotbugsError
-from notbugs.execution import Crew, Execution, Make, Message, Task
+from notbugs.execution import Crew, Execution, Make, Message, Task, Value
 from notbugs.progress import Progress, silent
 
 RETRIES = 8
@@ -66,6 +66,17 @@ class OnRay(Execution):
         finally:
             for left in running:
                 ray.cancel(left, force=True)
+
+    def done(self, work: Callable[[Progress], Value], progress: Progress) -> Value:
+        ray, threads = _connected(self.address), torch.get_num_threads()
+        needed = {"num_cpus": threads, "num_gpus": self.gpus}
+        _slots(ray, needed)
+        task = ray.remote(**needed, max_retries=RETRIES)(_do)
+        progress(0, 1, "somewhere in the cluster")
+        with _errors_of(ray):
+            found: Value = ray.get(task.remote(work, threads))
+        progress(1, 1, "")
+        return found
 
     @contextmanager
     def crew(self, workers: int, threads: int) -> Iterator[Crew]:
@@ -151,6 +162,15 @@ def _make(kept: list[Any], index: int, threads: int) -> dict[str, Tensor]:
         _made.clear()
         _made[ref.hex()] = ray.get(ref)
     return {name: tensor.cpu() for name, tensor in _made[ref.hex()](index, silent).items()}
+
+
+def _do(work: Callable[[Progress], Value], threads: int) -> Value:
+    """In a worker: one piece of work."""
+    import ray
+
+    _share_tensors(ray)
+    torch.set_num_threads(threads)
+    return work(silent)
 
 
 def _connected(address: str) -> Any:

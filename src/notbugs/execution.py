@@ -12,7 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Any, final
+from typing import Any, TypeVar, final
 
 import torch
 from torch import Tensor
@@ -33,6 +33,8 @@ Message = tuple[str, int, int, str]
 """A stage and what it reported: done, total, note."""
 
 
+Value = TypeVar("Value")
+
 Make = Callable[[int, Progress], Mapping[str, Tensor]]
 """Makes shard `index`: tensors by name, which depend on nothing that was made before."""
 
@@ -45,6 +47,10 @@ class Execution(ABC):
         self, make: Make, indices: Sequence[int], inside: Callable[[int], Progress]
     ) -> Iterator[tuple[int, Mapping[str, Tensor]]]:
         """Each shard as it is done; `inside` gives the progress of what happens in one."""
+
+    @abstractmethod
+    def done(self, work: Callable[[Progress], Value], progress: Progress) -> Value:
+        """What one piece of work gives."""
 
     @abstractmethod
     def crew(self, workers: int, threads: int) -> AbstractContextManager["Crew"]:
@@ -76,6 +82,9 @@ class Local(Execution):
     ) -> Iterator[tuple[int, Mapping[str, Tensor]]]:
         for index in indices:
             yield index, make(index, inside(index))
+
+    def done(self, work: Callable[[Progress], Value], progress: Progress) -> Value:
+        return work(progress)
 
     @contextmanager
     def crew(self, workers: int, threads: int) -> Iterator[Crew]:

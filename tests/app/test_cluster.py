@@ -77,6 +77,18 @@ def test_a_machine_dies_and_the_bytes_are_the_same(tmp_path: Path, cluster: Mach
     assert 2 <= made < sum("shard-" in name for name in here), "it died in the middle"
 
 
+def test_drawings_and_corrupted_copies_are_the_same(tmp_path: Path, cluster: Machines, model: Path) -> None:
+    there = ["--on", "ray", "--ray-address", cluster.address]
+    draw = ["draw", "invert", "--model", model, "--data", "digits", "--n", 3, "--steps", 8]
+    corrupt = ["corrupt", "--data", "digits", "--corruptions", "fog,gaussian_noise", "--severities", "1,3"]
+    for command in (draw, corrupt):
+        for where, options in (("ray", there), ("local", [])):
+            finish(start(cluster, *notbugs(*command, "--out", tmp_path / where, *options)))
+    here = files(tmp_path / "local")
+    assert files(tmp_path / "ray") == here
+    assert sum(name.endswith((".npy", ".png")) for name in here) == 4
+
+
 def test_an_audit_is_the_same(tmp_path: Path, cluster: Machines, model: Path) -> None:
     command = ["audit", model, "--data", "planted", "--suite", "quick", "--n", 300]
     finish(

@@ -1,11 +1,13 @@
 """A corrupted copy of a data set on disk, in the layout of CIFAR-10-C or of ImageNet-C, which other programs read."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from notbugs.data.eight_bit import eight_bit, folder_names, require_png, write_pngs
 from notbugs.data.labeled import LabeledImages
@@ -19,6 +21,17 @@ Layout = Literal["npy", "imagefolder"]
 
 _IMAGES_AT_ONCE = 500
 
+Make = Callable[[int, Progress], Mapping[str, Tensor]]
+Made = Callable[[Make, Sequence[int], Callable[[int], Progress]], Iterator[tuple[int, Mapping[str, Tensor]]]]
+"""Makes parts by number, here or elsewhere; they come in any order (`Execution.made`)."""
+
+
+def in_turn(
+    make: Make, indices: Sequence[int], inside: Callable[[int], Progress]
+) -> Iterator[tuple[int, Mapping[str, Tensor]]]:
+    """Here, one after the other."""
+    return ((index, make(index, inside(index))) for index in indices)
+
 
 def write_corrupted(
     data: LabeledImages,
@@ -29,6 +42,7 @@ def write_corrupted(
     layout: Layout = "npy",
     seed: int = 0,
     progress: Progress = silent,
+    made: Made = in_turn,
 ) -> Path:
     """All images under one corruption, at every severity, rounded to 8 bits; returns the path that was written.
 
@@ -37,8 +51,8 @@ def write_corrupted(
       by sorted folder name, so that those of `data` must be in that order and none without images.
 
     What is there already is left as it is; it appears whole or not at all. The same seed gives the same images, which
-    are those of `under_shift`. Raises NotbugsError for a corruption or severity that there is not, and for
-    images that the layout cannot hold.
+    are those of `under_shift`; `made` says where parts of them are. Raises NotbugsError for a corruption or severity
+    that there is not, and for images that the layout cannot hold.
 
     >>> import tempfile
     >>> from notbugs import load
@@ -51,7 +65,7 @@ def write_corrupted(
     require_layout(data, [corruption], layout)
     path = directory / (f"{corruption}.npy" if layout == "npy" else corruption)
     if not path.exists():
-        parts = _parts(data, shifts, seed, progress)
+        parts = _parts(data, shifts, seed, progress, made)
         if layout == "npy":
             _write_array(path, len(shifts), data, parts)
         else:
@@ -85,15 +99,28 @@ Part = tuple[int, int, np.ndarray]
 
 
 def _parts(
-    data: LabeledImages, shifts: Sequence[Corruption], seed: int, progress: Progress
+    data: LabeledImages, shifts: Sequence[Corruption], seed: int, progress: Progress, made: Made
 ) -> Iterator[Part]:
+    """All parts in order, in whatever order they are made."""
     n = len(data)
-    for number, shift in enumerate(shifts):
-        for first in range(0, n, _IMAGES_AT_ONCE):
-            images = data.images[first : first + _IMAGES_AT_ONCE]
-            places = range(first, first + len(images))
-            yield number, first, eight_bit(shift(images, seed=seed, indices=places).cpu())
-            progress(number * n + places.stop, len(shifts) * n, f"{shift}")
+    places = [(number, first) for number in range(len(shifts)) for first in range(0, n, _IMAGES_AT_ONCE)]
+
+    def make(index: int, _: Progress) -> dict[str, Tensor]:
+        number, first = places[index]
+        images = data.images[first : first + _IMAGES_AT_ONCE]
+        shown = shifts[number](images, seed=seed, indices=range(first, first + len(images)))
+        return {"pixels": torch.from_numpy(eight_bit(shown.cpu()))}
+
+    early: dict[int, np.ndarray] = {}
+    wanted = 0
+    for index, tensors in made(make, range(len(places)), lambda _: silent):
+        early[index] = tensors["pixels"].numpy()
+        while wanted in early:
+            number, first = places[wanted]
+            pixels = early.pop(wanted)
+            yield number, first, pixels
+            progress(number * n + first + len(pixels), len(shifts) * n, f"{shifts[number]}")
+            wanted += 1
 
 
 def _write_array(path: Path, shifts: int, data: LabeledImages, parts: Iterator[Part]) -> None:

@@ -73,6 +73,7 @@ def corrupt_job(
                 layout=layout,
                 seed=job.seed,
                 progress=inside,
+                made=job.on.made,
             )
             if not was_done:
                 clock.keep()

@@ -2,6 +2,8 @@
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import safetensors.torch
@@ -18,6 +20,7 @@ from notbugs.files import write_atomically
 from notbugs.jobs.job import Job
 from notbugs.jobs.subject import Subject
 from notbugs.models import frozen
+from notbugs.progress import Progress
 from notbugs.runs import Run, open_run
 from notbugs.synthesis import ClassGaussians
 
@@ -60,12 +63,9 @@ def draw_job(
         if run.is_done and all((run.path / name).is_file() for name in (GRID, IMAGES)):
             return run
         clock = run.clock()
-        artist = Artist(
-            model=model, data=data, seed=job.seed, gaussians=gaussians, frames=frames, progress=job.progress
-        )  # fmt: skip
+        artist = Artist(model=model, data=data, seed=job.seed, gaussians=gaussians, frames=frames)
         try:
-            with frozen(model):
-                sheet = task.draw(artist)
+            sheet = job.on.done(partial(_drawn, task, artist), job.progress)
         except NotbugsError:
             run.withdraw()
             raise
@@ -89,6 +89,11 @@ def draw_job(
             }
         )
     return run
+
+
+def _drawn(task: Task, artist: Artist, progress: Progress) -> Sheet:
+    with frozen(artist.model):
+        return task.draw(replace(artist, progress=progress))
 
 
 def write_sheet(run: Run, sheet: Sheet) -> None:
