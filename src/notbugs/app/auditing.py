@@ -82,6 +82,7 @@ def audit(
             help="A robust model of ours: are robust features followed, or the rest, where images hold one class's "
             "robust features and the rest of another's?",
             converter=located,
+            metavar="PATH|URL",
         ),
     ] = None,
     fail_under: Annotated[

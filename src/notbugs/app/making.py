@@ -126,6 +126,7 @@ def build(
         Parameter(
             help="A run directory or a .safetensors file: robust for D_R, standard for the others.",
             converter=located,
+            metavar="PATH|URL",
         ),
     ],
     data: Data,

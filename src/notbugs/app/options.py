@@ -33,7 +33,11 @@ def located(_: Any, tokens: Sequence[Any]) -> Location:
 
 DataRoot = Annotated[
     Location | None,
-    Parameter(help="Directory of local Parquet files; without it, the hub is asked.", converter=located),
+    Parameter(
+        help="Directory of local Parquet files; without it, the hub is asked.",
+        converter=located,
+        metavar="PATH|URL",
+    ),
 ]
 Drawer = Annotated[
     str, Parameter(help="Who draws: zoo:NAME, a run directory, a .safetensors file, package.module:factory.")
@@ -62,7 +66,9 @@ class Common:
     out: Annotated[
         Location,
         Parameter(
-            help="Root of the run directories: a path, or a URL as s3://bucket/runs.", converter=located
+            help="Root of the run directories: a path, or a URL as s3://bucket/runs.",
+            converter=located,
+            metavar="PATH|URL",
         ),
     ] = Path("runs")
     seed: Annotated[int, Parameter(help="Every random draw follows from it.")] = 0

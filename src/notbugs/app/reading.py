@@ -13,7 +13,7 @@ from notbugs.locations import Location
 
 @app.command
 def report(
-    *runs: Annotated[Location, Parameter(help="Run directories.", converter=located)],
+    *runs: Annotated[Location, Parameter(help="Run directories.", converter=located, metavar="PATH|URL")],
     data_root: DataRoot = None,
     output: Output = SAY,
 ) -> None:
@@ -35,7 +35,9 @@ def report(
 
 @app.command
 def export(
-    directory: Annotated[Location, Parameter(help="A built data set.", converter=located)],
+    directory: Annotated[
+        Location, Parameter(help="A built data set.", converter=located, metavar="PATH|URL")
+    ],
     /,
     *,
     to: Annotated[Literal["parquet", "imagefolder", "npz"], Parameter(help="The format.")],

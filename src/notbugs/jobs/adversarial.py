@@ -13,7 +13,8 @@ from notbugs.audits import AdversarialAudit, audit
 from notbugs.audits.adversarial import reasons
 from notbugs.audits.flag import Flag
 from notbugs.data.labeled import LabeledImages, Origin
-from notbugs.data.shards import concatenate, is_whole, read_shard, shard_of, shard_path
+from notbugs.data.shards import ShardReader, is_whole, read_columns, shard_of, shard_path
+from notbugs.data.stored import read_or_stored
 from notbugs.errors import NotbugsError
 from notbugs.execution import map_shards
 from notbugs.jobs.job import Job, resolved_precision
@@ -137,9 +138,15 @@ def read_adversarial(run: Run) -> AdversarialAudit:
 def _found(run: Run, *, class_names: tuple[str, ...], name: str) -> LabeledImages:
     if missing := _missing(run):
         raise NotbugsError(f"{missing[0]} is missing or damaged; the audit's command makes it again")
-    origin = Origin(name=f"{name} under attack")
-    parts = [read_shard(path, class_names=class_names, origin=origin) for path in _shards(run)]
-    return concatenate(parts, origin=origin)
+    paths = _shards(run)
+    columns = read_columns(paths)
+    return LabeledImages(
+        images=read_or_stored(ShardReader(tuple(paths))),
+        labels=columns.pop("labels"),
+        class_names=class_names,
+        origin=Origin(name=f"{name} under attack"),
+        columns=columns,
+    )
 
 
 def _shards(run: Run) -> list[Location]:
