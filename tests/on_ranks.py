@@ -1,5 +1,6 @@
 """What tests have several ranks do (`torchrun tests/on_ranks.py DIRECTORY`), and one process with these configs."""
 
+import os
 import sys
 import warnings
 from dataclasses import replace
@@ -127,3 +128,4 @@ if __name__ == "__main__":
     here = ranks_of_torchrun()
     with process_group(here, CPU):
         main(Path(sys.argv[1]), here)
+    os._exit(0)  # see process_group

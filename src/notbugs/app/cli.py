@@ -1,5 +1,6 @@
 """The command line: `notbugs COMMAND ...`. A user's mistake is one line on stderr and exit code 2."""
 
+import os
 import signal
 import sys
 import traceback
@@ -57,6 +58,7 @@ def main(tokens: Sequence[str] | None = None) -> None:
             _fail_in_the_users_code(error)
             raise
         fail("out of memory; choose a smaller --arch, --batch-size or data set", code=2)
+    _end_rank(0)
 
 
 def _fail_in_the_users_code(error: Exception) -> None:
@@ -72,7 +74,15 @@ def _fail_in_the_users_code(error: Exception) -> None:
 
 def fail(message: str, *, code: int) -> None:
     """One line on stderr, and the exit code; of several ranks the first speaks."""
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # torchrun ends the others: no second answer on the way out
     if ranks_of_torchrun().is_first:
         print(f"notbugs: {message}", file=sys.stderr)  # noqa: T201
+    _end_rank(code)
     sys.exit(code)
+
+
+def _end_rank(code: int) -> None:
+    """End one of several ranks at once: else threads of gloo may abort it, and torchrun would start all again."""
+    if ranks_of_torchrun().several:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)

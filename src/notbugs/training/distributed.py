@@ -31,6 +31,9 @@ def process_group(ranks: Ranks, device: torch.device) -> Iterator[None]:
     """Ranks find each other, by what torchrun has put into the environment, and part at the end.
 
     Raises NotbugsError if one of them is lost: torchrun then starts all again.
+
+    Once DistributedDataParallel was there, threads of gloo outlive the group (torch 2.13), and now and then abort a
+    process that has done everything. A script is safe from that if it ends with `os._exit(0)`, as our commands do.
     """
     if not ranks.several:
         yield
@@ -52,9 +55,8 @@ def process_group(ranks: Ranks, device: torch.device) -> Iterator[None]:
             "the same command"
         ) from error
     finally:
-        if dist.is_initialized() and (
-            went_well or not on_gpus
-        ):  # nccl would wait for ranks that wait for this one
+        # After an error nccl would wait for ranks that wait for this one.
+        if dist.is_initialized() and (went_well or not on_gpus):
             dist.destroy_process_group()
 
 
