@@ -11,6 +11,8 @@ _CGROUPS = (
 )
 """Where a control group says its limit and what it uses, in versions 2 and 1."""
 
+_OWN_GROUPS = "/proc/self/cgroup"
+
 _LIMITS = {"RLIMIT_AS": "VmSize", "RLIMIT_DATA": "VmData"}
 """Limits of a process (`ulimit -v`, `ulimit -d`), and where Linux says what it has taken of them."""
 
@@ -33,7 +35,7 @@ def _left_by_machine() -> Iterator[int]:
 
 def _left_by_cgroup() -> Iterator[int]:
     with suppress(OSError):
-        for line in Path("/proc/self/cgroup").read_text().splitlines():
+        for line in Path(_OWN_GROUPS).read_text().splitlines():
             _, controllers, group = line.split(":", 2)
             if controllers not in ("", "memory"):
                 continue

@@ -64,8 +64,8 @@ def data_parallel(model: nn.Module, ranks: Ranks) -> nn.Module:
     """What to call in place of `model` in training: the same parameters and buffers, gradients averaged over ranks,
     BatchNorm over the whole batch. `model` itself is left as it is.
 
-    Make it anew wherever a restart may begin: DistributedDataParallel arranges what it sends after its first step, and
-    three numbers added in another order are not the same bytes.
+    Make it anew wherever a restart may begin: DistributedDataParallel arranges what it sends after its first step,
+    and three numbers added in another order are not the same bytes.
     """
     if not ranks.several:
         return model
