@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -104,13 +105,17 @@ def start(command: Sequence[str], out: Path, options: argparse.Namespace) -> sub
     return subprocess.Popen(
         [sys.executable, "-m", "notbugs.app", *command, *place, "--quiet"],
         env={**os.environ, "OMP_NUM_THREADS": str(options.threads)},
-        stdout=subprocess.DEVNULL, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
+        # Whoever begins this in the background of a script has it ignored, and so would what is begun here.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
 
 
 def timed(command: Sequence[str], out: Path, options: argparse.Namespace) -> float:
     began = time.monotonic()
-    assert start(command, out, options).wait() == 0
+    process = start(command, out, options)
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors.decode()
     return time.monotonic() - began
 
 
@@ -118,10 +123,10 @@ def killed(command: Sequence[str], out: Path, moment: float, options: argparse.N
     """Whether it was still at work when it was killed."""
     process = start(command, out, options)
     try:
-        process.wait(moment)
+        process.communicate(timeout=moment)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        process.communicate()
     return process.returncode == -signal.SIGKILL
 
 
