@@ -1,4 +1,4 @@
-"""`python -m benchmarks.plan`: what recipes would cost on ImageNet, from what operations cost (results/capacity.json).
+"""`python -m benchmarks.plan`: what recipes would cost on ImageNet, from what operations cost here.
 
 An operation costs as many forward passes as it took here with the same network; a pass costs its multiplications and
 additions over the rate of the machine. Everything else (reading, decoding, writing) is asked whether it keeps up.
