@@ -2,19 +2,29 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 from notbugs.threats import Threat
 
+LATER = "later"
+"""Metadata of a field that came after configs had been written without it."""
+
 
 def describe(value: Any) -> Any:
-    """Config values as JSON: dataclasses by class name and fields, threats as written, everything else as it is."""
+    """Config values as JSON: dataclasses by class name and fields, threats as written, everything else as it is.
+
+    A field that is `LATER` is left out at its default: what was described before there was one is still the same.
+    """
     if isinstance(value, Threat):
         return str(value)
     if is_dataclass(value) and not isinstance(value, type):
-        fields = {name: describe(getattr(value, name)) for name in value.__dataclass_fields__}
-        return {"type": type(value).__name__, **fields}
+        described = {
+            one.name: describe(getattr(value, one.name))
+            for one in fields(value)
+            if LATER not in one.metadata or getattr(value, one.name) != one.default
+        }
+        return {"type": type(value).__name__, **described}
     if isinstance(value, Mapping):
         return {str(name): describe(item) for name, item in value.items()}
     if isinstance(value, list | tuple):

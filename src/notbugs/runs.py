@@ -132,6 +132,9 @@ def open_run(root: Location, name: str, config: Mapping[str, Any], *, world_size
     if stored.is_file():
         if stored.read_text() != text:
             raise NotbugsError(f"{run.path} holds another run's work; choose another --out")
+        if run.is_done:  # killed after its last word, before it had tidied up
+            run.checkpoint.unlink(missing_ok=True)
+            run._seconds.unlink(missing_ok=True)
         return run
     write_atomically(run.path / "provenance.json", to_json(provenance(world_size)))
     write_atomically(stored, text)
@@ -162,10 +165,10 @@ def find_classifier(named: str, *, device: torch.device | str = "cpu") -> Classi
     NotbugsError if there is none.
     """
     module, _, factory = named.rpartition(":")
-    if "://" in named:
-        found: Classifier = load_classifier(location(named))
-    elif named.startswith("zoo:"):
-        found = zoo_model(named.removeprefix("zoo:"))
+    if named.startswith("zoo:"):
+        found: Classifier = zoo_model(named.removeprefix("zoo:"))
+    elif "://" in named:
+        found = load_classifier(location(named))
     elif module in LIBRARIES:
         found = pretrained(module, factory)
     elif module and not Path(named).exists():

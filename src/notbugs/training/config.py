@@ -5,6 +5,7 @@ from typing import final
 
 from notbugs.attacks.pgd import PGD
 from notbugs.data.augment import Augmentation
+from notbugs.description import LATER
 from notbugs.errors import NotbugsError, require_positive, unknown
 from notbugs.hardware import Precision
 from notbugs.training.contrast import Contrast
@@ -41,7 +42,7 @@ class TrainConfig:
     attack: PGD | None = None
     contrast: Contrast | None = None
     precision: Precision = "auto"
-    buffer: int = 0
+    buffer: int = field(default=0, metadata={LATER: True})
 
     def __post_init__(self) -> None:
         require_positive("epochs", self.epochs)
