@@ -13,15 +13,17 @@ from PIL import Image
 
 from notbugs.app.report import write_report
 from notbugs.data.labeled import LabeledImages, Origin
+from notbugs.data.parquet import read_parquet
 from notbugs.data.planted import planted
 from notbugs.data.shards import read_built
 from notbugs.features import PushToTarget
 from notbugs.jobs import PLANS, Job, Subject, audit_job, build_job, model_spec, train_job
+from notbugs.jobs.job import resolved_precision
 from notbugs.models import ImageClassifier, build, save_model
 from notbugs.recipes import targeted_attack
 from notbugs.study import Built, Study, Trained, run_study
 from notbugs.threats import L2
-from notbugs.training import TrainConfig
+from notbugs.training import TrainConfig, train
 from notbugs.training.checkpoint import Checkpoint, EpochMetrics
 
 ARCH, IDENTITY, CLASSES = "convnet-4-4-4-4", "a training", 10
@@ -105,6 +107,18 @@ def runs(root: Path) -> dict[str, Path]:
     return {name: run.path for name, run in found.items()}
 
 
+def interrupted(root: Path, table_file: Path) -> Path:
+    """A training from Parquet that was killed after its last epoch: `notbugs train` with these options ends it."""
+    data, test = (read_parquet(table_file, split=split) for split in ("train", "test"))
+    spec, config = model_spec(ARCH, data), replace(COURSE, lr=0.2, batch_size=len(data))
+    run = train_job(Job(root=root, seed=0), f"train-{ARCH}", spec, data, config, validation=test)
+    config = replace(config, precision=resolved_precision("auto", data))
+    train(build(spec, seed=0), data, config, seed=0, validation=test, checkpoint=run.checkpoint)
+    for made in (run.path / "result.json", run.model, run.metrics):
+        made.unlink()
+    return run.path
+
+
 def main() -> None:
     """All of them in the current directory."""
     torch.set_num_threads(1)
@@ -112,6 +126,7 @@ def main() -> None:
     checkpoint(Path("checkpoint.safetensors"))
     parquet(Path("table.parquet"))
     folder(Path("pictures"))
+    interrupted(Path("interrupted"), Path("table.parquet"))
     for name, path in runs(Path("made")).items():
         path.rename(name)
 
