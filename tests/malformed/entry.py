@@ -17,8 +17,11 @@ from safetensors.torch import save_file
 Write = Callable[[Path, Path], None]
 """Into a directory, from the directory of valid inputs (`benchmarks.valid`)."""
 
-COURSE = ("--quiet", "--epochs", "1", "--arch", ARCH)
-TRAIN, BUILD = ("train", *COURSE), ("build", "det", "--quiet", "--steps", "1")
+COURSE = ("--quiet", "--arch", ARCH)
+ACCEPTED = "epochs must be positive"
+"""What ends a command whose images were accepted: nothing is trained for them."""
+
+TRAIN, BUILD = ("train", *COURSE, "--epochs", "0"), ("build", "det", "--quiet", "--steps", "1")
 
 
 @dataclass(frozen=True)

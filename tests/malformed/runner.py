@@ -19,8 +19,8 @@ from pathlib import Path
 from types import CodeType
 from typing import Any
 
-SECONDS = 20
-ROOM = 6 * 2**30
+SECONDS = 8
+ROOM = 3 * 2**30
 """Bytes of addresses beside those that are in use: what reads a device without end fails, and not the machine."""
 
 PROGRAMS = {"subprocess.Popen", "os.exec", "os.posix_spawn", "os.system", "os.fork", "os.forkpty", "pty.spawn"}
@@ -84,6 +84,8 @@ def main() -> None:
     os.environ.pop("NOTBUGS_CIFAR10", None)
     sys.dont_write_bytecode = True
     warnings.simplefilter("ignore")
+    sys.stdin = open(os.devnull)  # noqa: SIM115
+    os.dup2(sys.stdin.fileno(), 0)
     os.chdir(valid)
 
     import pyarrow.dataset  # noqa: F401  (what is imported late would be taken for somebody's wish)

@@ -8,7 +8,7 @@ import zipfile
 import torch
 from malformed.entry import (
     BUILD,
-    TRAIN,
+    COURSE,
     Entry,
     both,
     changed,
@@ -272,7 +272,7 @@ def _first_shard(name, change):
     )
 
 
-RESUME = (*TRAIN, "--data", "parquet:table.parquet", "--device", "cpu")
+RESUME = ("train", *COURSE, "--epochs", "1", "--data", "parquet:table.parquet", "--device", "cpu")
 
 
 def _checkpoint(name, write):

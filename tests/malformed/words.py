@@ -121,7 +121,7 @@ READABLE = ("digits@shuffled:٣", "digits@shuffled:7", "digits@without-texture:4
 
 ENTRIES = [
     *_each("source", SOURCES, lambda name, word: _entry(
-        name, (*TRAIN, "--epochs", "0", "--data", word))),
+        name, (*TRAIN, "--data", word), (0, 2) if word in READABLE else (2,))),
     *_each("threat", THREATS, lambda name, word: _entry(
         name, ("audit", "model.safetensors", *DIGITS, "--quiet", "--n", "2", f"--threat={word}"))),
     *_each("attack", ATTACKS, lambda name, word: _entry(name, (*TRAIN, *DIGITS, f"--attack={word}"))),
@@ -131,7 +131,7 @@ ENTRIES = [
            lambda name, word: _entry(name, (*BUILD, *DIGITS, "--model", word))),
     *(
         _entry(f"option: {option}={_shortened(word)}", ("train", "--quiet", *DIGITS, f"{option}={word}",
-               *(("--arch", ARCH) if option != "--arch" else ()), *(("--epochs", "0") if option not in ("--epochs",) else ())))
+               *(("--arch", ARCH) if option != "--arch" else ()), *(("--epochs", "0") if option != "--epochs" else ())))
         for option, words in NUMBERS.items()
         for word in words
     ),
