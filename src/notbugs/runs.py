@@ -26,7 +26,7 @@ from notbugs.description import to_json
 from notbugs.errors import NotbugsError
 from notbugs.foreign import from_json, require_regular
 from notbugs.files import make_directory, write_atomically
-from notbugs.locations import Location, location
+from notbugs.locations import Location, location, reaching
 from notbugs.models import LIBRARIES, ImageClassifier, load_model, pretrained, zoo_model
 from notbugs.tensors import Classifier
 
@@ -176,8 +176,12 @@ def find_classifier(named: str, *, device: torch.device | str = "cpu") -> Classi
     NotbugsError if there is none.
     """
     module, _, factory = named.rpartition(":")
+    if not named:
+        raise NotbugsError("a model's name is empty; give a run directory, a .safetensors file or zoo:NAME")
     if "://" in named:
-        found: Classifier = load_classifier(location(named))
+        where = location(named)
+        with reaching(where):
+            found: Classifier = load_classifier(where)
     elif named.startswith("zoo:"):
         found = zoo_model(named.removeprefix("zoo:"))
     elif module in LIBRARIES:

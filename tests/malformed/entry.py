@@ -26,13 +26,16 @@ TRAIN, BUILD = ("train", *COURSE, "--epochs", "0"), ("build", "det", "--quiet", 
 
 @dataclass(frozen=True)
 class Entry:
-    """`codes`: how the command may end; `writes`: where, below its directory, it may leave something."""
+    """`codes`: how the command may end; `writes`: where, below its directory, it may leave something; `allowed`:
+    how events begin that the command line has asked for.
+    """
 
     name: str
     write: Write
     argv: tuple[str, ...]
     codes: tuple[int, ...] = (2,)
     writes: tuple[str, ...] = ("runs/",)
+    allowed: tuple[str, ...] = ()
 
 
 def nothing(here: Path, valid: Path) -> None:

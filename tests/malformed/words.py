@@ -15,7 +15,7 @@ SOURCES = (
     "digits@without-texture:0", "digits@without-texture:999999", "digits@without-texture:4", "digits@without-colour:1",
     "digits@os:system", "digits:0,1", "planted:1", "squares:", "sketches:", "sketches:,", "sketches:cat",
     "sketches:cat,cat", "sketches:cat,unicorn", "cifar10:", "cifar10:cat", "tagged:", "tagged:tagged:", "tagged:@fog",
-    "tagged:" * 3000 + "digits", "digits" + "@fog:3" * 200, "folder:", "folder:\0", "folder:a\0b", "folder:" + "a" * 5000,
+    "tagged:" * 3000 + "digits", "digits" + "@low:3" * 200, "folder:", "folder:\0", "folder:a\0b", "folder:" + "a" * 5000,
     "folder:../" * 50, "parquet:\0", "parquet:http://127.0.0.1:9/a.parquet", "parquet:nothing://a/b", "folder:memory://x",
     "folder:os:system", "folder:simplecache::file:///etc", "parquet:s3://", "built:os:system", "built:", "built:\0",
     "built:/", "built:/etc/passwd", "hf:", "hf:..", "hf:../../etc", "hf:os:system", "hf:a/b/c/d/../../..", "FOLDER:x",
@@ -45,7 +45,7 @@ MODELS = (
     "raises:made", "raises_on_import:made", "leaves:made", "leaves_on_import:made", "syntax:made", "not_utf8:made",
     "recursive:made", "zoo:", "zoo:nowhere", "zoo:../../x", "zoo:\0", "timm:", "timm:nowhere", "torchvision:nowhere",
     "torchvision:os.system", "http://127.0.0.1:9/model.safetensors", "nothing://model", "s3://", "memory://nowhere",
-    "/etc/passwd", "/dev/null", "/", ".", "a" * 5000, "a" * 300 + ".safetensors", "~nobody_at_all/x", "file:///etc/passwd",
+    "/etc/passwd", "/dev/null", "/", "a" * 5000, "a" * 300 + ".safetensors", "~nobody_at_all/x", "file:///etc/passwd",
 )  # fmt: skip
 
 MODULES = both(
@@ -60,7 +60,7 @@ MODULES = both(
 """What the command line names is run: its mistakes are one line all the same."""
 
 NUMBERS = {
-    "--epochs": ("", "-1", "1.5", "nan", "a", "1e3"),
+    "--epochs": ("", "-1", "nan", "a"),
     "--lr": ("", "-1", "inf", "-inf", "nan", "1e999", "a"),
     "--batch-size": ("0", "-1", "a", "9" * 30),
     "--weight-decay": ("-1", "nan", "inf"),
@@ -96,12 +96,12 @@ LINES = (
     ("report", "a\0b"), ("report", "nothing://x"), ("report", "/"), ("report", "\udcff"), ("export",), ("export", ""),
     ("export", "nowhere", "--to", "npz"), ("export", "file.txt", "--to", "npz"), ("export", "/", "--to", "npz"),
     ("export", ".", "--to", "pickle"), ("export", "a\0b", "--to", "npz"), ("study", "nothing"), ("study", "os:system"),
-    ("study", "digits", "--recipe", "os:system"), ("study", "--data", "folder:nowhere"), ("study", "planted", "--arch", "x"),
+    ("study", "digits", "--recipe", "os:system"), ("study", "--data", "folder:nowhere"), ("study", "planted", "--quiet", "--arch", "x"),
     ("build",), ("build", "det"), ("audit",), ("audit", *DIGITS), ("audit", "zoo:nowhere", *DIGITS), ("corrupt",),
-    ("corrupt", "nowhere"), ("draw",), ("draw", "nothing"), ("theory", "--nonsense"), ("theory", "nothing"),
+    ("corrupt", "nowhere"), ("draw", "nothing"), ("theory", "--nonsense"), ("theory", "nothing"),
     ("demo", "nowhere.safetensors"), ("train", "more", *DIGITS), ("train", *DIGITS, *DIGITS), ("train", "--data"),
     ("train", "--data="), ("train", "-"), ("train", "--", "x"), ("train", "\0"), ("\0",), ("train", *DIGITS, "\udcff"),
-    ("doctor", "--device", "nothing"), ("doctor", "--out", "file.txt/x"), ("doctor", "--seed", "-1"),
+    ("doctor", "--device", "nothing"), ("doctor", "--seed", "-1"),
 )  # fmt: skip
 
 
@@ -113,11 +113,15 @@ def _each(what, words, make):
     return family(what, ((_shortened(word), word) for word in words), make)
 
 
+ASKED = ("socket.connect (<socket", "code of ", "import of ")
+"""What only the command line may ask for: to look at a URL, and to import."""
+
+
 def _entry(name, argv, codes=(2,)):
-    return Entry(name, both(*FILES.values()), argv, codes)
+    return Entry(name, both(*FILES.values()), argv, codes, allowed=ASKED if "http:" in name else ())
 
 
-READABLE = ("digits@shuffled:٣", "digits@shuffled:7", "digits@without-texture:4", "digits@without-texture:999999")
+READABLE = ("digits@shuffled:٣", "digits@without-texture:0")
 
 ENTRIES = [
     *_each("source", SOURCES, lambda name, word: _entry(
@@ -126,7 +130,7 @@ ENTRIES = [
         name, ("audit", "model.safetensors", *DIGITS, "--quiet", "--n", "2", f"--threat={word}"))),
     *_each("attack", ATTACKS, lambda name, word: _entry(name, (*TRAIN, *DIGITS, f"--attack={word}"))),
     *_each("model", MODELS, lambda name, word: Entry(
-        name, both(MODULES, *FILES.values()), ("audit", "--quiet", *DIGITS, "--n", "2", "--", word))),
+        name, both(MODULES, *FILES.values()), ("audit", "--quiet", *DIGITS, "--n", "2", "--", word), allowed=ASKED)),
     *_each("model to build with", ("os:system", "builtins:exec", "zoo:nowhere", "http://127.0.0.1:9/x", "\0", "/dev/null"),
            lambda name, word: _entry(name, (*BUILD, *DIGITS, "--model", word))),
     *(

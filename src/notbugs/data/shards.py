@@ -136,6 +136,7 @@ def _require_manifest(manifest: Mapping[str, Any], path: Location) -> None:
     classes = manifest.get("class_names", [])
     if not (isinstance(classes, list) and all(isinstance(one, str) for one in classes)):
         raise NotbugsError(f"{path}: class_names is no list of names; delete it and run the same build again")
+    "".join(classes).encode()  # ValueError: half a surrogate is no text
 
 
 def is_complete(directory: Location) -> bool:
