@@ -54,13 +54,27 @@ WORDS = (
     "noise", "shuffled", "without-texture", "without-colour", "only-colour", "pgd", "digits", "planted", "squares",
     "sketches", "cat", "tagged", "folder", "parquet", "built", "imagenet", "table.parquet", "pictures", "build", "os", "..",
 )  # fmt: skip
-THREATS = ("l2:0.5", "linf:8/255", "l1:12", "l2:2@band:10-16", "l2:1@region:1,1,5x5", "linf:0.1@colour", "l2:1@mask:a.png")
+THREATS = (
+    "l2:0.5",
+    "linf:8/255",
+    "l1:12",
+    "l2:2@band:10-16",
+    "l2:1@region:1,1,5x5",
+    "linf:0.1@colour",
+    "l2:1@mask:a.png",
+)
 SHIFTS = (
     "fog:3", "fog:2.5:imagenet", "low:8", "high:12", "band:4-10", "noise:4@low:8", "shuffled:4", "without-texture:5",
     "only-colour", "low-square:4", "jpeg_compression:3",
 )  # fmt: skip
 ATTACKS = ("pgd:l2:0.5:7", "pgd:linf:8/255:7:0.1", "pgd:l2:2@band:10-16:3")
-SOURCES = ("folder:pictures", "parquet:table.parquet", "built:build", "folder:pictures@low:3", "tagged:folder:pictures")
+SOURCES = (
+    "folder:pictures",
+    "parquet:table.parquet",
+    "built:build",
+    "folder:pictures@low:3",
+    "tagged:folder:pictures",
+)
 LIMITS = ("robust=0.4", "corruption.mean=0.6", "clean=1/2")
 
 
@@ -89,7 +103,11 @@ def splice(draw: random.Random, content: bytes) -> bytes:
     """A piece somewhere else: moved, doubled, or of zeros."""
     first, last = sorted(draw.randrange(len(content) + 1) for _ in range(2))
     at, piece = draw.randrange(len(content) + 1), content[first:last][:4096]
-    return content[:at] + draw.choice((piece, bytes(len(piece)), b"\xff" * len(piece))) + content[at + draw.choice((0, len(piece))) :]
+    return (
+        content[:at]
+        + draw.choice((piece, bytes(len(piece)), b"\xff" * len(piece)))
+        + content[at + draw.choice((0, len(piece))) :]
+    )
 
 
 BYTES = (flip, head, head, cut, splice)
@@ -121,7 +139,9 @@ def _elsewhere(draw: random.Random, found: Any) -> Any:
         owner[key] = [owner[key]] if draw.random() < 0.5 else {str(draw.choice(ODD)): owner[key]}
     elif what < 0.5:
         other, place = draw.choice(places)
-        owner[key] = json.loads(json.dumps(other.get(place) if isinstance(other, dict) else other[min(place, len(other) - 1)]))
+        owner[key] = json.loads(
+            json.dumps(other.get(place) if isinstance(other, dict) else other[min(place, len(other) - 1)])
+        )
     else:
         owner[key] = draw.choice(ODD)
     return found
@@ -155,7 +175,10 @@ Trial = Callable[[random.Random], Any]
 def trials() -> dict[str, Trial]:
     """Of each parser, on the valid inputs in the current directory."""
     pictures = [valid.picture(kind=kind) for kind in ("PNG", "JPEG", "WEBP", "BMP", "GIF")]
-    encoded = {path: Path(path).read_bytes() for path in ("model.safetensors", "checkpoint.safetensors", "table.parquet")}
+    encoded = {
+        path: Path(path).read_bytes()
+        for path in ("model.safetensors", "checkpoint.safetensors", "table.parquet")
+    }
     encoded["shard"] = Path("build/shard-00000.safetensors").read_bytes()
 
     def of_file(name: str, read: Callable[[Path], Any], change: Any = changed_bytes) -> Trial:
@@ -182,21 +205,39 @@ def trials() -> dict[str, Trial]:
         def run(draw: random.Random) -> Any:
             with restored(Path(source), Path("copy")) as copy:
                 path = draw.choice([found for file in files for found in sorted(copy.glob(file))])
-                change = changed_lines if path.suffix == ".jsonl" else changed_json if path.suffix == ".json" else changed_bytes
+                change = (
+                    changed_lines
+                    if path.suffix == ".jsonl"
+                    else changed_json
+                    if path.suffix == ".json"
+                    else changed_bytes
+                )
                 path.write_bytes(change(draw, path.read_bytes()))
                 return read(copy)
 
         return run
 
-    records = ("result.json", "result.json", "config.json", "provenance.json", "metrics.jsonl", "origin.json", "*/*.json")
+    records = (
+        "result.json",
+        "result.json",
+        "config.json",
+        "provenance.json",
+        "metrics.jsonl",
+        "origin.json",
+        "*/*.json",
+    )
     return {
         "read_tensors": of_file("shard", read_tensors),
         "read_built": in_copy("build", ("origin.json",), read_built),
         "load_model": of_file("model.safetensors", load_model),
         "load_model, its spec": of_file("model.safetensors", load_model, changed_header),
-        "read_checkpoint": of_file("checkpoint.safetensors", lambda path: read_checkpoint(path, identity=valid.IDENTITY)),
+        "read_checkpoint": of_file(
+            "checkpoint.safetensors", lambda path: read_checkpoint(path, identity=valid.IDENTITY)
+        ),
         "read_checkpoint, its header": of_file(
-            "checkpoint.safetensors", lambda path: read_checkpoint(path, identity=valid.IDENTITY), changed_header
+            "checkpoint.safetensors",
+            lambda path: read_checkpoint(path, identity=valid.IDENTITY),
+            changed_header,
         ),
         "read_parquet": of_file("table.parquet", read_parquet),
         "read_folder": in_copy("pictures", ("*/*.png",), read_folder),
@@ -209,7 +250,9 @@ def trials() -> dict[str, Trial]:
         "parse_attack": of_text(ATTACKS, parse_attack),
         "parse_shift": of_text(SHIFTS, parse_shift),
         "split_source": of_text(SOURCES, split_source),
-        "load": of_text(SOURCES, lambda text: load(text) if text.startswith(LOCAL) and "://" not in text else None),
+        "load": of_text(
+            SOURCES, lambda text: load(text) if text.startswith(LOCAL) and "://" not in text else None
+        ),
         "parse_limits": of_text(LIMITS, lambda text: parse_limits([text])),
         "uploads": uploaded,
     }
@@ -239,7 +282,7 @@ def changed_lines(draw: random.Random, content: bytes) -> bytes:
     return b"\n".join([*lines[:at], changed_json(draw, lines[at]), *lines[at + 1 :]])
 
 
-class restored:  # noqa: N801
+class restored:
     """A copy of a directory, whose changed files are those of the original again at the next use."""
 
     def __init__(self, source: Path, copy: Path) -> None:

@@ -30,7 +30,9 @@ def require_within(directory: Location, name: object) -> Location:
     """
     is_way = isinstance(name, str) and name and not {"\0", "\\", ":"} & set(name)
     if not is_way or name.startswith("/") or ".." in name.split("/"):  # type: ignore[attr-defined]
-        raise NotbugsError(f"{directory} names {name!r}, which does not lie in it; its command makes it again")
+        raise NotbugsError(
+            f"{directory} names {name!r}, which does not lie in it; its command makes it again"
+        )
     return directory / str(name)
 
 

@@ -4,7 +4,6 @@ import math
 
 from notbugs.errors import NotbugsError
 
-
 MOST_DIGITS = 9
 """Of a count: nobody has more images, steps or pixels."""
 
@@ -33,7 +32,9 @@ def parse_count(text: str, what: str) -> int:
     40
     """
     if not text.isdecimal() or len(text) > MOST_DIGITS:
-        raise NotbugsError(f"{what} {text[:40]!r} is not a count of up to {MOST_DIGITS} digits; write it like 40")
+        raise NotbugsError(
+            f"{what} {text[:40]!r} is not a count of up to {MOST_DIGITS} digits; write it like 40"
+        )
     return int(text)
 
 

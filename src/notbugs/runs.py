@@ -24,8 +24,8 @@ from torch import nn
 
 from notbugs.description import to_json
 from notbugs.errors import NotbugsError
-from notbugs.foreign import from_json, require_regular
 from notbugs.files import make_directory, write_atomically
+from notbugs.foreign import from_json, require_regular
 from notbugs.locations import Location, location, reaching
 from notbugs.models import LIBRARIES, ImageClassifier, load_model, pretrained, zoo_model
 from notbugs.tensors import Classifier
@@ -216,7 +216,9 @@ def _made_by(module: str, factory: str) -> Classifier:
     except (ImportError, AttributeError, TypeError, ValueError, SyntaxError) as error:
         raise NotbugsError(f"model {module}:{factory}: {error}; name it as you would import it") from error
     except SystemExit as error:
-        raise NotbugsError(f"model {module}:{factory}: importing it ends the program; name another") from error
+        raise NotbugsError(
+            f"model {module}:{factory}: importing it ends the program; name another"
+        ) from error
     finally:
         sys.path.remove("")
     try:

@@ -170,5 +170,3 @@ def family(name: str, cases: Iterable[tuple[Any, ...]], make: Callable[..., Entr
     """Entries that differ in one thing: its name comes first in each case."""
     for label, *rest in cases:
         yield make(f"{name}: {label}", *rest)
-
-

@@ -5,6 +5,7 @@ import struct
 
 from benchmarks.valid import picture
 from hostile import HOSTILE, png_of
+
 from malformed.entry import TRAIN, Entry, Write, both, copied, cut, family, flipped, raw
 
 TRAINED = (*TRAIN, "--data", "folder:pictures")

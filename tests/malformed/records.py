@@ -177,7 +177,9 @@ HARMLESS_ORIGIN = {
     "a parent that is a number": put("parent", 7),
     "a name of class with a path": put("class_names", [f"../../evil{n}" for n in range(10)]),
     "a name of class of HTML": put("class_names", [f"{HTML}{n}" for n in range(10)]),
-    "a name of class that is ..": put("class_names", ["..", ".", "", "/", "/etc", "a\nb", "con", "\ud800", "~", "*"]),
+    "a name of class that is ..": put(
+        "class_names", ["..", ".", "", "/", "/etc", "a\nb", "con", "\ud800", "~", "*"]
+    ),
     "class names twice the same": put("class_names", ["same"] * 10),
 }
 
@@ -193,7 +195,9 @@ METRICS = {
 
 
 def _reported(name, kind, *writes):
-    return Entry(name, both(copied(kind, "run"), *writes), ("report", "run"), codes=(0, 2), writes=("run/report.html",))
+    return Entry(
+        name, both(copied(kind, "run"), *writes), ("report", "run"), codes=(0, 2), writes=("run/report.html",)
+    )
 
 
 def _exported(name, write, to, codes=(2,)):

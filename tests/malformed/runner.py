@@ -23,7 +23,15 @@ SECONDS = 8
 ROOM = 3 * 2**30
 """Bytes of addresses beside those that are in use: what reads a device without end fails, and not the machine."""
 
-PROGRAMS = {"subprocess.Popen", "os.exec", "os.posix_spawn", "os.system", "os.fork", "os.forkpty", "pty.spawn"}
+PROGRAMS = {
+    "subprocess.Popen",
+    "os.exec",
+    "os.posix_spawn",
+    "os.system",
+    "os.fork",
+    "os.forkpty",
+    "pty.spawn",
+}
 NETWORK = {"socket.connect", "socket.bind", "socket.getaddrinfo", "socket.gethostbyname"}
 CHANGES = {
     "os.mkdir": 1, "os.rename": 2, "os.remove": 1, "os.rmdir": 1, "os.symlink": 2, "os.link": 2, "os.truncate": 1,
@@ -31,6 +39,9 @@ CHANGES = {
 }  # fmt: skip
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
+
+FUZZED, FUZZING = "fuzzed", 3.0
+"""The last line, and for how many seconds."""
 
 STARTED = time.time()
 MARKS = ("<script>alert", "<img src=x")
@@ -51,6 +62,8 @@ class Watch:
     def hook(self, event: str, args: tuple[Any, ...]) -> None:
         if not self.here:
             return
+        if event == "subprocess.Popen" and list(args[1])[-2:] == ["rev-parse", "HEAD"]:
+            return  # what a run's provenance asks git
         if event in PROGRAMS or event in NETWORK:
             self.events.append(f"{event} {args[:2]!r}"[:200])
         elif event == "open" and self.writes(args):
@@ -94,8 +107,8 @@ def main() -> None:
 
     import pyarrow.dataset  # noqa: F401  (what is imported late would be taken for somebody's wish)
     from benchmarks import valid as inputs
-    from malformed.entries import ENTRIES
 
+    from malformed.entries import ENTRIES
     from notbugs.app.cli import main as command
 
     if not any(valid.iterdir()):
@@ -109,9 +122,16 @@ def main() -> None:
         here = root / "entries" / f"{number:04}"
         here.mkdir()
         print(json.dumps(found(ENTRIES[name], here, valid, watch, command)), file=out, flush=True)
+    if not names:  # the valid inputs are there, so some are fuzzed as well
+        from benchmarks.fuzz import fuzz
+
+        resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        print(json.dumps({"name": FUZZED, "parsers": fuzz(FUZZING, seed=0)}), file=out, flush=True)
 
 
-def found(entry: Any, here: Path, valid: Path, watch: Watch, command: Callable[[list[str]], None]) -> dict[str, Any]:
+def found(
+    entry: Any, here: Path, valid: Path, watch: Watch, command: Callable[[list[str]], None]
+) -> dict[str, Any]:
     entry.write(here, valid)
     before, modules, paths = contents(here), set(sys.modules), list(sys.path)
     os.chdir(here)
@@ -143,7 +163,8 @@ def found(entry: Any, here: Path, valid: Path, watch: Watch, command: Callable[[
     events += [
         f"wrote {path}"
         for path in sorted(after)
-        if after[path] != before.get(path) and not (path + "/").startswith(tuple(one.rstrip("/") + "/" for one in entry.writes))
+        if after[path] != before.get(path)
+        and not (path + "/").startswith(tuple(one.rstrip("/") + "/" for one in entry.writes))
     ]
     events += [f"removed {path}" for path in before if path not in after]
     events += [f"left {path}" for path in after if path not in before and Path(path).name.startswith(".")]

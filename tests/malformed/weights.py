@@ -6,6 +6,7 @@ import pickle
 import zipfile
 
 import torch
+
 from malformed.entry import (
     BUILD,
     COURSE,
@@ -278,7 +279,9 @@ RESUME = ("train", *COURSE, "--epochs", "1", "--data", "parquet:table.parquet", 
 def _checkpoint(name, write):
     files = both(copied("table.parquet"), copied("interrupted", "runs"), write)
     is_odd = name.endswith("metrics of NaN")  # a training may have had such a loss
-    return Entry(name, files, RESUME, (0, 2) if is_odd else (2,), allowed=("removed runs/",) if is_odd else ())
+    return Entry(
+        name, files, RESUME, (0, 2) if is_odd else (2,), allowed=("removed runs/",) if is_odd else ()
+    )
 
 
 def _of_run(change):

@@ -85,7 +85,5 @@ def fail(message: str, *, code: int) -> None:
 
 def _plain(message: str) -> str:
     """One line of bounded length, without what a terminal would take for a command: names in it are anybody's."""
-    line = "".join(
-        sign if sign.isprintable() else ascii(sign)[1:-1] for sign in " ".join(message.split())
-    )
+    line = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in " ".join(message.split()))
     return line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}"

@@ -64,7 +64,9 @@ def reload_originals(run: Run, data_root: Location | None = None) -> LabeledImag
     data = config.get("data", {})
     source = config.get("study", {}).get("source") or data.get("name", "")
     is_local = re.match(r"(tagged:)?((planted|planted-spurious|digits)(@|$)|(folder|parquet|built):)", source)
-    if "://" in source or (not is_local and data_root is None):  # what a file names is not asked for elsewhere
+    if "://" in source or (
+        not is_local and data_root is None
+    ):  # what a file names is not asked for elsewhere
         return None
     # An audit looks at the first images of a part, most often the test set. A stage of a study has a seed of its own;
     # the images were then drawn by the study's, 0 unless asked otherwise.

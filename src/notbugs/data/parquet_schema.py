@@ -54,13 +54,15 @@ def parquet_schema(schema: pa.Schema, *, file: Location, label: str | None = Non
         raise NotbugsError(f"{file} has no column {label!r}; its columns are {', '.join(schema.names)}")
     if label is None:
         labels = [name for name in schema.names if _feature(features, name) == "ClassLabel"]
-        labels = labels or [
-            f.name for f in schema if _is_class_type(f.type) and f.name not in own_columns
-        ]
+        labels = labels or [f.name for f in schema if _is_class_type(f.type) and f.name not in own_columns]
         label = _the_one(labels, _LABEL_NAMES, kind="label", schema=schema, file=file)
     names = features[label].get("names") if _feature(features, label) == "ClassLabel" else None
-    if names is not None and not (isinstance(names, list) and all(isinstance(one, str | int) for one in names)):
-        raise NotbugsError(f"{file}: its metadata name the classes of {label!r} {str(names)[:80]}, expected a list")
+    if names is not None and not (
+        isinstance(names, list) and all(isinstance(one, str | int) for one in names)
+    ):
+        raise NotbugsError(
+            f"{file}: its metadata name the classes of {label!r} {str(names)[:80]}, expected a list"
+        )
     return ParquetSchema(
         image=image,
         label=label,
@@ -98,7 +100,9 @@ def _shape(found: Any, file: Location, dimensions: int | None = None) -> tuple[i
     counts = found if isinstance(found, list) else [None]
     is_shape = all(type(count) is int and count > 0 for count in counts) and math.prod(counts) <= LARGEST
     if not is_shape or dimensions not in (None, len(counts)):
-        raise NotbugsError(f"{file}: its metadata say the shape {str(found)[:80]}, which is none; export it again")
+        raise NotbugsError(
+            f"{file}: its metadata say the shape {str(found)[:80]}, which is none; export it again"
+        )
     return tuple(counts)
 
 

@@ -125,14 +125,24 @@ def read_origin(directory: Location) -> dict[str, Any]:
         raise NotbugsError(f"{path} is damaged ({error}); delete it and run the same build again") from error
 
 
-_KINDS = {"name": str, "licence": str, "citation": str, "parent": str, "model": str, "recipe": dict, "measured": dict}
+_KINDS = {
+    "name": str,
+    "licence": str,
+    "citation": str,
+    "parent": str,
+    "model": str,
+    "recipe": dict,
+    "measured": dict,
+}
 
 
 def _require_manifest(manifest: Mapping[str, Any], path: Location) -> None:
     """Every value of the kind that `write_origin` writes, where it is there."""
     for name, kind in _KINDS.items():
         if name in manifest and not isinstance(manifest[name], kind):
-            raise NotbugsError(f"{path}: {name} is {str(manifest[name])[:80]!r}; delete it and run the same build again")
+            raise NotbugsError(
+                f"{path}: {name} is {str(manifest[name])[:80]!r}; delete it and run the same build again"
+            )
     classes = manifest.get("class_names", [])
     if not (isinstance(classes, list) and all(isinstance(one, str) for one in classes)):
         raise NotbugsError(f"{path}: class_names is no list of names; delete it and run the same build again")
@@ -199,9 +209,14 @@ def read_columns(paths: Sequence[Location]) -> dict[str, Tensor]:
             raise NotbugsError(f"{path} has no labels; it is not a shard of a data set")
     for path, part in zip(paths, parts, strict=True):
         for name in parts[0].keys() | part.keys():
-            shapes = [tuple(one[name].shape[1:]) if name in one and one[name].dim() else None for one in (parts[0], part)]
+            shapes = [
+                tuple(one[name].shape[1:]) if name in one and one[name].dim() else None
+                for one in (parts[0], part)
+            ]
             if None in shapes or shapes[0] != shapes[1]:
-                raise NotbugsError(f"{path}: {name} is not what it is in {paths[0].name}; run the same build again")
+                raise NotbugsError(
+                    f"{path}: {name} is not what it is in {paths[0].name}; run the same build again"
+                )
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 

@@ -89,7 +89,9 @@ def skeleton(spec: ModelSpec) -> ImageClassifier:
             body = _body(spec)
             head = nn.Linear(body.out_features, spec.classes)  # type: ignore[arg-type]
     except RuntimeError as error:  # more weights than can be counted
-        raise NotbugsError(f"{spec.arch} for {spec.image_size} pixels and {spec.classes} classes is too large") from error
+        raise NotbugsError(
+            f"{spec.arch} for {spec.image_size} pixels and {spec.classes} classes is too large"
+        ) from error
     return ImageClassifier(spec, body=body, head=head)
 
 

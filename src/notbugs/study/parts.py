@@ -57,7 +57,6 @@ class Probed:
     layer: Literal["features", "logits"] = "features"
     is_encoder: ClassVar[bool] = False
 
-
     def __post_init__(self) -> None:
         for field in ("of", "on"):
             require_kind(f"Probed.{field}", getattr(self, field), str)

@@ -110,7 +110,12 @@ class Study:
             require_kind(f"Study.{field}", getattr(self, field), Mapping)
             for name in getattr(self, field):
                 require_kind(f"a name in Study.{field}", name, str)
-        for field, kinds in (("audited", (str,)), ("step_counts", (int,)), ("claims", (Claim,)), ("plots", (Plot,))):
+        for field, kinds in (
+            ("audited", (str,)),
+            ("step_counts", (int,)),
+            ("claims", (Claim,)),
+            ("plots", (Plot,)),
+        ):
             _require_all(f"Study.{field}", getattr(self, field), *kinds)
         for field in ("seen", "fooled_by"):
             for name, models in getattr(self, field).items():

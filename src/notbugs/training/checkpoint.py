@@ -9,8 +9,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from notbugs.errors import NotbugsError
-from notbugs.foreign import from_json, require_regular
 from notbugs.files import write_atomically
+from notbugs.foreign import from_json, require_regular
 from notbugs.integrity import DIGEST, digest_of, is_intact
 from notbugs.locations import Location, local_file
 

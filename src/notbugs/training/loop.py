@@ -107,7 +107,9 @@ def train(
             load_training_state(found.tensors, model, optimizer, average)
             history, steps_done = found.metrics, found.steps
             if len(history) * batches + steps_done > config.epochs * batches or steps_done >= batches:
-                raise NotbugsError(f"{checkpoint} says more steps than this training has; delete it to start again")
+                raise NotbugsError(
+                    f"{checkpoint} says more steps than this training has; delete it to start again"
+                )
             totals += share_of(found.totals.to(device), ranks)
             for metrics in history:
                 on_epoch(metrics)
