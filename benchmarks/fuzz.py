@@ -1,4 +1,5 @@
-"""`python -m benchmarks.fuzz --minutes 10 --seed 0`: changed inputs for every parser; NotbugsError is all they may raise.
+"""`python -m benchmarks.fuzz --minutes 10 --seed 0`: changed inputs for every parser; NotbugsError "
+"is all they may raise.
 
 Changes are drawn by seed: bits flipped, files cut and spliced, JSON with other values, text of other words.
 """
@@ -44,15 +45,20 @@ SECONDS = 10
 """Of one input: more is unexpected as well."""
 
 ODD: tuple[Any, ...] = (
-    None, True, 0, -1, 7, 2**31, 2**63, 10**400, 0.5, -0.0, 1e308, float("nan"), float("inf"), "", "a", "..", "/etc/passwd",
-    "../x", "os:system", "<script>", "\0", "\ud800", "9" * 50, "l2:0.5", "http://127.0.0.1:9/x", [], [[]], {}, {"a": 1},
+    None, True, 0, -1, 7, 2**31, 2**63, 10**400, 0.5, -0.0, 1e308, float("nan"), float("inf"), "", "a",
+    "..", "/etc/passwd",
+    "../x", "os:system", "<script>", "\0", "\ud800", "9" * 50, "l2:0.5", "http://127.0.0.1:9/x", [], [[]],
+    {}, {"a": 1},
     [None], [1, 2, 3], "data", "standard",
 )  # fmt: skip
 WORDS = (
-    ":", "@", ",", "/", "-", "x", "#", ".", "=", " ", "\0", "\n", "²", "٣", "0", "1", "8", "255", "99999999999999999999", "nan",
-    "inf", "1e999", "-1", "0.5", "l2", "linf", "l1", "band", "low", "high", "low-square", "region", "mask", "colour", "fog",
+    ":", "@", ",", "/", "-", "x", "#", ".", "=", " ", "\0", "\n", "²", "٣", "0", "1", "8", "255",
+    "99999999999999999999", "nan",
+    "inf", "1e999", "-1", "0.5", "l2", "linf", "l1", "band", "low", "high", "low-square", "region", "mask",
+    "colour", "fog",
     "noise", "shuffled", "without-texture", "without-colour", "only-colour", "pgd", "digits", "planted", "squares",
-    "sketches", "cat", "tagged", "folder", "parquet", "built", "imagenet", "table.parquet", "pictures", "build", "os", "..",
+    "sketches", "cat", "tagged", "folder", "parquet", "built", "imagenet", "table.parquet", "pictures",
+    "build", "os", "..",
 )  # fmt: skip
 THREATS = (
     "l2:0.5",

@@ -184,7 +184,8 @@ HARMLESS_ORIGIN = {
 }
 
 METRICS = {
-    "empty": "", "no JSON": "loss 7", "a list": "[1]\n", "null": "null\n", "nested deeply": DEEP, "not UTF-8": b"\xff\n",
+    "empty": "", "no JSON": "loss 7", "a list": "[1]\n", "null": "null\n", "nested deeply": DEEP,
+    "not UTF-8": b"\xff\n",
     "half a line": '{"epoch": 0, "lo', "no keys": "{}\n{}\n",
     "text": json.dumps({"epoch": "0", "loss": "a", "accuracy": "b", "lr": "c", "validation_accuracy": HTML}) + "\n",
     "NaN": '{"epoch": 0, "loss": NaN, "accuracy": NaN, "lr": NaN, "validation_accuracy": NaN}\n',
@@ -219,7 +220,8 @@ ENTRIES = [
         for label, change in changes.items()
     ),
     *(
-        _reported(f"{kind} config.json: {label}", kind, rewritten("run/config.json", put(place.removeprefix("config/"), value)))
+        _reported(f"{kind} config.json: {label}", kind, rewritten("run/config.json",
+        put(place.removeprefix("config/"), value)))
         for kind, label, place, value in (
             ("audit", "a source that is a pipe", "data/name", "folder:pipe"),
             ("audit", "a source over the network", "data/name", "parquet:http://127.0.0.1:9/a.parquet"),
@@ -246,7 +248,8 @@ ENTRIES = [
             ("study", "standard-*/config.json", "a model that is text", put("model", HTML)),
         )
     ),
-    *family("build origin.json", ORIGIN.items(), lambda name, change: _exported(name, rewritten("set/origin.json", change), "npz")),
+    *family("build origin.json", ORIGIN.items(), lambda name, change: _exported(name,
+    rewritten("set/origin.json", change), "npz")),
     *family(
         "reported origin.json",
         {**ORIGIN, **HARMLESS_ORIGIN}.items(),
@@ -257,10 +260,13 @@ ENTRIES = [
         for to in ("npz", "parquet", "imagefolder")
         for label, change in HARMLESS_ORIGIN.items()
     ),
-    *family("build origin.json", TEXTS.items(), lambda name, text: _exported(name, raw("set/origin.json", text), "npz")),
-    *family("metrics.jsonl", METRICS.items(), lambda name, text: _reported(name, "train", raw("run/metrics.jsonl", text))),
+    *family("build origin.json", TEXTS.items(), lambda name, text: _exported(name, raw("set/origin.json",
+    text), "npz")),
+    *family("metrics.jsonl", METRICS.items(), lambda name, text: _reported(name, "train",
+    raw("run/metrics.jsonl", text))),
     *(
-        _reported(f"a {what} in place of {file}", "train", lambda here, valid, file=file: (here / "run" / file).unlink(), make(f"run/{file}"))
+        _reported(f"a {what} in place of {file}", "train", lambda here, valid,
+        file=file: (here / "run" / file).unlink(), make(f"run/{file}"))
         for file in (*FILES, "metrics.jsonl")
         for what, make in (("pipe", pipe), ("link to a device", lambda name: linked(name, "/dev/zero")))
     ),

@@ -302,13 +302,15 @@ ENTRIES = [
     *family("model", BYTES.items(), lambda name, content: _model(name, raw("bad.safetensors", content))),
     *family(
         "model",
-        [("cut", cut(0.5)), ("without its end", cut(0.99)), ("length changed", flipped(0)), ("header changed", flipped(9))],
+        [("cut", cut(0.5)), ("without its end", cut(0.99)), ("length changed", flipped(0)),
+        ("header changed", flipped(9))],
         lambda name, change: _model(name, changed("model.safetensors", "bad.safetensors", change)),
     ),
     *family(
         "model spec",
         SPECS.items(),
-        lambda name, spec: _model(name, retensored("model.safetensors", "bad.safetensors", _says("notbugs.spec", spec))),
+        lambda name, spec: _model(name, retensored("model.safetensors", "bad.safetensors",
+        _says("notbugs.spec", spec))),
     ),
     *family(
         "model tensors",

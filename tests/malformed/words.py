@@ -13,10 +13,12 @@ SOURCES = (
     "digits@band:", "digits@band:9", "digits@band:9-3", "digits@band:a-b", "digits@band:1-2-3", "digits@noise:4",
     "digits@noise:4@", "digits@noise:-4@low:8", "digits@noise:nan@low:8", "digits@shuffled:", "digits@shuffled:0",
     "digits@shuffled:-1", "digits@shuffled:²", "digits@shuffled:٣", "digits@shuffled:7", f"digits@shuffled:{LONG}",
-    "digits@without-texture:0", "digits@without-texture:999999", "digits@without-texture:4", "digits@without-colour:1",
+    "digits@without-texture:0", "digits@without-texture:999999", "digits@without-texture:4",
+    "digits@without-colour:1",
     "digits@os:system", "digits:0,1", "planted:1", "squares:", "sketches:", "sketches:,", "sketches:cat",
     "sketches:cat,cat", "sketches:cat,unicorn", "cifar10:", "cifar10:cat", "tagged:", "tagged:tagged:", "tagged:@fog",
-    "tagged:" * 3000 + "digits", "digits" + "@low:3" * 200, "folder:", "folder:\0", "folder:a\0b", "folder:" + "a" * 5000,
+    "tagged:" * 3000 + "digits", "digits" + "@low:3" * 200, "folder:", "folder:\0", "folder:a\0b",
+    "folder:" + "a" * 5000,
     "folder:../" * 50, "parquet:\0", "parquet:http://127.0.0.1:9/a.parquet", "parquet:nothing://a/b", "folder:memory://x",
     "folder:os:system", "folder:simplecache::file:///etc", "parquet:s3://", "built:os:system", "built:", "built:\0",
     "built:/", "built:/etc/passwd", "hf:", "hf:..", "hf:../../etc", "hf:os:system", "hf:a/b/c/d/../../..", "FOLDER:x",
@@ -24,9 +26,11 @@ SOURCES = (
 )  # fmt: skip
 
 THREATS = (
-    "", ":", "l2", "l2:", "l2:a", "l2:nan", "l2:inf", "l2:-1", "l2:0", "l2:1e999", "l2:1/0", "l2:1/2/3", "l2:/", "l2:0x10",
+    "", ":", "l2", "l2:", "l2:a", "l2:nan", "l2:inf", "l2:-1", "l2:0", "l2:1e999", "l2:1/0", "l2:1/2/3",
+    "l2:/", "l2:0x10",
     f"l2:1/{LONG}", "linf:8", "linf:255", "l0:1", "l3:1", "L2:1", "l2:0.5:7", "l2:0.5@", "l2:0.5@@",
-    "l2:0.5@band:", "l2:0.5@band:9-3", "l2:0.5@low:nan", "l2:0.5@region:", "l2:0.5@region:1,1,0x0", "l2:0.5@region:²,1,1x1",
+    "l2:0.5@band:", "l2:0.5@band:9-3", "l2:0.5@low:nan", "l2:0.5@region:", "l2:0.5@region:1,1,0x0",
+    "l2:0.5@region:²,1,1x1",
     f"l2:0.5@region:{LONG},1,1x1", "l2:0.5@region:1,1,5", "l2:0.5@mask:", "l2:0.5@mask:nowhere.png",
     "l2:0.5@mask:/etc/passwd", "l2:0.5@mask:/dev/null", "l2:0.5@mask:a\0b", "l2:0.5@os:system", "l2:0.5@colour:1",
     "l2:0.5@low:8@low:8", "l2:0.5@l2:0.5", "os:system",
@@ -34,7 +38,8 @@ THREATS = (
 
 ATTACKS = (
     ":", "pgd", "pgd:", "pgd:l2", "pgd:l2:0.5", "pgd:l2:0.5:", "pgd:l2:0.5:a", "pgd:l2:0.5:0", "pgd:l2:0.5:-1",
-    "pgd:l2:0.5:1.5", "pgd:l2:0.5:nan", "pgd:l2:0.5:²", f"pgd:l2:0.5:{LONG}", "pgd:l2:nan:7", "pgd:l3:1:7", "fgsm:l2:1:1",
+    "pgd:l2:0.5:1.5", "pgd:l2:0.5:nan", "pgd:l2:0.5:²", f"pgd:l2:0.5:{LONG}", "pgd:l2:nan:7", "pgd:l3:1:7",
+    "fgsm:l2:1:1",
     "PGD:l2:0.5:7", "pgd-nothing:l2:0.5:7", "os:system", "pgd:l2:0.5@band:9-3:7",
     "pgd:l2:0.5@mask:nowhere.png:7",
 )  # fmt: skip
@@ -80,7 +85,8 @@ NUMBERS = {
     "--ray-address": ("nowhere:1",),
     "--out": ("file.txt", "file.txt/x", "/proc/nowhere", "a\0b", "nothing://x", "/dev/null/x"),
     "--arch": (
-        "", "resnet17", "wrn-1-1", "wrn-16-0", "wrn-994-999", "wrn-²-2", "convnet-0-1-1-1", "convnet-1-1-1", "resnet9-0",
+        "", "resnet17", "wrn-1-1", "wrn-16-0", "wrn-994-999", "wrn-²-2", "convnet-0-1-1-1",
+        "convnet-1-1-1", "resnet9-0",
         "resnet50-9999999", "densenet-9999", "os:system", "../x", "linear-7", "convnet-99999-99999-99999-99999",
     ),
     "--data-root": ("nowhere", "file.txt", ""),
@@ -93,15 +99,19 @@ SECTIONS = (",", "fog", "adversarial,", "adversarial,fog", "ADVERSARIAL", "os:sy
 FILES = {"model.safetensors": copied("model.safetensors"), "file.txt": raw("file.txt", "text")}
 AUDIT = ("audit", "model.safetensors", *DIGITS, "--quiet", "--suite", "quick", "--n", "2")
 LINES = (
-    (), ("nothing",), ("train",), ("--nonsense",), ("report",), ("report", ""), ("report", "nowhere"), ("report", "file.txt"),
+    (), ("nothing",), ("train",), ("--nonsense",), ("report",), ("report", ""), ("report", "nowhere"),
+    ("report", "file.txt"),
     ("report", "a\0b"), ("report", "nothing://x"), ("report", "/"), ("report", "\udcff"), ("export",), ("export", ""),
     ("export", "nowhere", "--to", "npz"), ("export", "file.txt", "--to", "npz"), ("export", "/", "--to", "npz"),
-    ("export", ".", "--to", "pickle"), ("export", "a\0b", "--to", "npz"), ("study", "nothing"), ("study", "os:system"),
-    ("study", "digits", "--recipe", "os:system"), ("study", "--data", "folder:nowhere"), ("study", "planted", "--quiet", "--arch", "x"),
+    ("export", ".", "--to", "pickle"), ("export", "a\0b", "--to", "npz"), ("study", "nothing"), ("study",
+    "os:system"),
+    ("study", "digits", "--recipe", "os:system"), ("study", "--data", "folder:nowhere"), ("study",
+    "planted", "--quiet", "--arch", "x"),
     ("build",), ("build", "det"), ("audit",), ("audit", *DIGITS), ("audit", "zoo:nowhere", *DIGITS), ("corrupt",),
     ("corrupt", "nowhere"), ("draw", "nothing"), ("theory", "--nonsense"), ("theory", "nothing"),
     ("demo", "nowhere.safetensors"), ("train", "more", *DIGITS), ("train", *DIGITS, *DIGITS), ("train", "--data"),
-    ("train", "--data="), ("train", "-"), ("train", "--", "x"), ("train", "\0"), ("\0",), ("train", *DIGITS, "\udcff"),
+    ("train", "--data="), ("train", "-"), ("train", "--", "x"), ("train", "\0"), ("\0",), ("train",
+    *DIGITS, "\udcff"),
     ("doctor", "--device", "nothing"), ("doctor", "--seed", "-1"),
 )  # fmt: skip
 
@@ -134,11 +144,13 @@ ENTRIES = [
     *_each("attack", ATTACKS, lambda name, word: _entry(name, (*TRAIN, *DIGITS, f"--attack={word}"))),
     *_each("model", MODELS, lambda name, word: Entry(
         name, both(MODULES, *FILES.values()), ("audit", "--quiet", *DIGITS, "--n", "2", "--", word), allowed=ASKED)),
-    *_each("model to build with", ("os:system", "builtins:exec", "zoo:nowhere", "http://127.0.0.1:9/x", "\0", "/dev/null"),
+    *_each("model to build with", ("os:system", "builtins:exec", "zoo:nowhere", "http://127.0.0.1:9/x",
+    "\0", "/dev/null"),
            lambda name, word: _entry(name, (*BUILD, *DIGITS, "--model", word))),
     *(
         _entry(f"option: {option}={_shortened(word)}", ("train", "--quiet", *DIGITS, f"{option}={word}",
-               *(("--arch", ARCH) if option != "--arch" else ()), *(("--epochs", "1") if option != "--epochs" else ())))
+               *(("--arch", ARCH) if option != "--arch" else ()), *(("--epochs",
+               "1") if option != "--epochs" else ())))
         for option, words in NUMBERS.items()
         for word in words
     ),
@@ -150,7 +162,8 @@ ENTRIES = [
     ),
     *(
         _entry(f"data root for {source}", (*TRAIN, "--data", source, "--data-root", "."))
-        for source in ("digits", "planted", "squares", "sketches", "folder:x", "parquet:x", "built:x", "tagged:digits",
+        for source in ("digits", "planted", "squares", "sketches", "folder:x", "parquet:x", "built:x",
+        "tagged:digits",
                        "digits@fog:3", "tagged:digits@fog:3")
     ),
 ]  # fmt: skip

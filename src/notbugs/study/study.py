@@ -101,33 +101,33 @@ class Study:
 
     def _require_kinds(self) -> None:
         """A study is written by hand."""
-        for field in ("name", "source", "arch", "suite", "question", "duration", "published_in"):
-            require_kind(f"Study.{field}", getattr(self, field), str)
+        for part in ("name", "source", "arch", "suite", "question", "duration", "published_in"):
+            require_kind(f"Study.{part}", getattr(self, part), str)
         require_kind("Study.threat", self.threat, Threat)
-        for field in ("attack_steps", "tested"):
-            require_kind(f"Study.{field}", getattr(self, field), int)
-        for field in ("models", "sets", "seen", "fooled_by", "titles", "set_titles", "published"):
-            require_kind(f"Study.{field}", getattr(self, field), Mapping)
-            for name in getattr(self, field):
-                require_kind(f"a name in Study.{field}", name, str)
-        for field, kinds in (
+        for part in ("attack_steps", "tested"):
+            require_kind(f"Study.{part}", getattr(self, part), int)
+        for part in ("models", "sets", "seen", "fooled_by", "titles", "set_titles", "published"):
+            require_kind(f"Study.{part}", getattr(self, part), Mapping)
+            for name in getattr(self, part):
+                require_kind(f"a name in Study.{part}", name, str)
+        for part, kinds in (
             ("audited", (str,)),
             ("step_counts", (int,)),
             ("claims", (Claim,)),
             ("plots", (Plot,)),
         ):
-            _require_all(f"Study.{field}", getattr(self, field), *kinds)
-        for field in ("seen", "fooled_by"):
-            for name, models in getattr(self, field).items():
-                _require_all(f"Study.{field}[{name!r}]", models, str)
+            _require_all(f"Study.{part}", getattr(self, part), *kinds)
+        for part in ("seen", "fooled_by"):
+            for name, models in getattr(self, part).items():
+                _require_all(f"Study.{part}[{name!r}]", models, str)
         for name, model in self.models.items():
             require_kind(f"model {name}", model, Trained, Probed)
         for name, one in self.sets.items():
             require_kind(f"set {name}", one, Built, Derived)
             if isinstance(one, Built):
                 _require_all(f"set {name}: others", one.others, str)
-        for field in ("titles", "set_titles"):
-            _require_all(f"Study.{field}", list(getattr(self, field).values()), str)
+        for part in ("titles", "set_titles"):
+            _require_all(f"Study.{part}", list(getattr(self, part).values()), str)
         _require_all("Study.published", list(self.published.values()), float, int)
 
     def computed(self) -> "Study":
