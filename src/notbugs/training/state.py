@@ -38,45 +38,9 @@ def load_training_state(
         name for name, tensor in state.items() if tensor.shape != shapes.get(name) or tensor.is_complex()
     ]
     if missing or strange or not is_finite(state):
+        named = ", ".join([*missing, *strange][:5])
         raise NotbugsError(
-            f"the checkpoint does not fit the network, or holds NaN ({', '.join([*missing, "
-            f""
-            f""
-            f""
-            f""
-            f""
-            f""
-            f""
-            f""
-            f""
-            f""
-            f""
-            f""
-            f""
-            f""
-            f""
-            f""
-            f""
-            f""
-            f""
-            f""
-            f""
-            f""
-            f""
-            f""
-            f""
-            f""
-            f""
-            f""
-            f"*strange][:5])}); delete it "
-            f""
-            f""
-            f""
-            f""
-            f""
-            f""
-            f""
-            "to start again"
+            f"the checkpoint does not fit the network, or holds NaN ({named}); delete it to start again"
         )
     for name, tensor in own.items():
         tensor.copy_(state[f"model.{name}"])
