@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 from typing import Any
 
 from notbugs.threats import Threat
@@ -21,7 +21,7 @@ def describe(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         described = {
             one.name: describe(getattr(value, one.name))
-            for one in fields(value)
+            for one in value.__dataclass_fields__.values()
             if LATER not in one.metadata or getattr(value, one.name) != one.default
         }
         return {"type": type(value).__name__, **described}

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from numbers import Real
+from typing import Any
 
 
 class NotbugsError(ValueError):
@@ -28,6 +30,19 @@ def unknown(kind: str, given: str, known: Iterable[str]) -> NotbugsError:
 
 
 def require_positive(name: str, value: float) -> None:
-    """Raise unless value > 0 (NaN is not)."""
+    """Raise unless value > 0 (NaN is not, nor is text)."""
+    require_kind(name, value, Real)
     if not value > 0:
         raise NotbugsError(f"{name} must be positive, got {value}")
+
+
+def require_kind(name: str, value: Any, *kinds: type) -> None:
+    """Raise unless the value is of one of these kinds.
+
+    >>> require_kind("tested", "many", int)
+    Traceback (most recent call last):
+    notbugs.errors.NotbugsError: tested must be int, got 'many'
+    """
+    if not isinstance(value, kinds):
+        expected = " or ".join(kind.__name__ for kind in kinds)
+        raise NotbugsError(f"{name} must be {expected}, got {repr(value)[:80]}")

@@ -32,7 +32,7 @@ def choose_device(name: str) -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(1, device=device)
+        torch.zeros(1, device=device).item()  # of "meta" there are no values
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise NotbugsError(
             f"device {name!r} cannot be used here; try --device auto or --device cpu"

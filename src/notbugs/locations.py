@@ -32,7 +32,9 @@ def location(named: str | Location) -> Location:
         return named
     if "://" not in str(named):
         return Path(named).expanduser()
-    kind = str(named).partition("://")[0]
+    kind, _, rest = str(named).partition("://")
+    if not rest.strip("/"):
+        raise NotbugsError(f"{named} names nothing in the store; give a URL such as s3://bucket/runs")
     needed = _EXTRAS.get(kind)
     if needed and not find_spec(needed):
         raise NotbugsError(f"{named}: {kind}:// needs the package {needed}: pip install {needed}")

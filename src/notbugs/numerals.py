@@ -4,6 +4,9 @@ import math
 
 from notbugs.errors import NotbugsError
 
+MOST_DIGITS = 9
+"""Of a count: nobody has more images, steps or pixels."""
+
 
 def parse_number(text: str, what: str) -> float:
     """A finite number written as 0.5, 3, 8/255 or 0.5/255.
@@ -22,6 +25,19 @@ def parse_number(text: str, what: str) -> float:
     return value
 
 
+def parse_count(text: str, what: str) -> int:
+    """A number of things, written in digits.
+
+    >>> parse_count("40", "steps")
+    40
+    """
+    if not text.isdecimal() or len(text) > MOST_DIGITS:
+        raise NotbugsError(
+            f"{what} {text[:40]!r} is not a count of up to {MOST_DIGITS} digits; write it like 40"
+        )
+    return int(text)
+
+
 def shortest(value: float) -> str:
     """The shortest text that reads back as the same number.
 
@@ -31,4 +47,4 @@ def shortest(value: float) -> str:
     return f"{value:g}" if float(f"{value:g}") == value else repr(float(value))
 
 
-__all__ = ["parse_number", "shortest"]
+__all__ = ["parse_count", "parse_number", "shortest"]

@@ -6,7 +6,7 @@ last, says that the run is done.
 
 import hashlib
 import importlib
-import json
+import math
 import platform
 import shlex
 import subprocess
@@ -25,7 +25,8 @@ from torch import nn
 from notbugs.description import to_json
 from notbugs.errors import NotbugsError
 from notbugs.files import make_directory, write_atomically
-from notbugs.locations import Location, location
+from notbugs.foreign import from_json, require_regular
+from notbugs.locations import Location, location, reaching
 from notbugs.models import LIBRARIES, ImageClassifier, load_model, pretrained, zoo_model
 from notbugs.tensors import Classifier
 
@@ -99,7 +100,13 @@ class Run:
         """One dictionary per epoch; empty where nothing was trained."""
         if not self.metrics.is_file():
             return []
-        return [json.loads(line) for line in self.metrics.read_text().splitlines()]
+        try:
+            lines = [from_json(line) for line in self.metrics.read_text().splitlines()]
+        except ValueError as error:
+            raise NotbugsError(f"{self.metrics} is damaged ({error}); its command makes it again") from error
+        if not all(isinstance(line, dict) for line in lines):
+            raise NotbugsError(f"{self.metrics} is not one JSON object a line; its command makes it again")
+        return lines
 
 
 @final
@@ -108,7 +115,7 @@ class Clock:
 
     def __init__(self, path: Location) -> None:
         self.path = path
-        self._before = float(path.read_text()) if path.is_file() else 0.0
+        self._before = _seconds_in(path) if path.is_file() else 0.0
         self._started = time.monotonic()
 
     @property
@@ -117,6 +124,13 @@ class Clock:
 
     def keep(self) -> None:
         write_atomically(self.path, str(self.seconds))
+
+
+def _seconds_in(path: Location) -> float:
+    with suppress(ValueError):
+        found = float(path.read_text())
+        return found if math.isfinite(found) and found >= 0 else 0.0
+    return 0.0  # what it tells is no reason to end a training
 
 
 def open_run(root: Location, name: str, config: Mapping[str, Any], *, world_size: int = 1) -> Run:
@@ -165,10 +179,14 @@ def find_classifier(named: str, *, device: torch.device | str = "cpu") -> Classi
     NotbugsError if there is none.
     """
     module, _, factory = named.rpartition(":")
+    if not named:
+        raise NotbugsError("a model's name is empty; give a run directory, a .safetensors file or zoo:NAME")
     if named.startswith("zoo:"):
         found: Classifier = zoo_model(named.removeprefix("zoo:"))
     elif "://" in named:
-        found = load_classifier(location(named))
+        where = location(named)
+        with reaching(where):
+            found = load_classifier(where)
     elif module in LIBRARIES:
         found = pretrained(module, factory)
     elif module and not Path(named).exists():
@@ -198,13 +216,17 @@ def _made_by(module: str, factory: str) -> Classifier:
     sys.path.insert(0, "")
     try:
         make = getattr(importlib.import_module(module), factory)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError, SyntaxError) as error:
         raise NotbugsError(f"model {module}:{factory}: {error}; name it as you would import it") from error
+    except SystemExit as error:
+        raise NotbugsError(
+            f"model {module}:{factory}: importing it ends the program; name another"
+        ) from error
     finally:
         sys.path.remove("")
     try:
         made: Classifier = make()
-    except Exception as error:  # whatever a stranger's code raises
+    except (Exception, SystemExit) as error:  # whatever a stranger's code raises
         raise NotbugsError(
             f"model {module}:{factory}: it was called without arguments and raised {type(error).__name__}: {error}"
         ) from error
@@ -269,8 +291,9 @@ def _commit() -> str | None:
 
 
 def _read_json(path: Location) -> dict[str, Any]:
+    require_regular(path)
     try:
-        content = json.loads(path.read_text())
+        content = from_json(path.read_text())
     except (OSError, ValueError) as error:
         raise NotbugsError(f"{path} cannot be read ({error}); delete its directory and run again") from error
     if not isinstance(content, dict):

@@ -8,6 +8,7 @@ from typing import Any, final
 from notbugs.app.blocks import Entry, measured
 from notbugs.data.labeled import LabeledImages
 from notbugs.data.shifted import split_source
+from notbugs.foreign import require_within
 from notbugs.runs import Run
 from notbugs.shifts import Shift
 
@@ -53,7 +54,7 @@ def audited_models(run: Run, result: Mapping[str, Any]) -> tuple[Audited, ...]:
     sources = result["config"].get("comparison", {}).get("sources", {})
     found = []
     for name, label, stages in zip(names, short_names(names), result["stages"], strict=True):
-        runs = {section: Run(run.path / path) for section, path in stages.items()}
+        runs = {section: Run(require_within(run.path, path)) for section, path in stages.items()}
         found.append(
             Audited(
                 label=label,

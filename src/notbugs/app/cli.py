@@ -12,6 +12,9 @@ from cyclopts import App, CycloptsError
 from notbugs.errors import NotbugsError
 from notbugs.ranks import ranks_of_torchrun
 
+LONGEST = 2000
+"""Letters of a message."""
+
 app = App(
     name="notbugs",
     help="Which features does a classifier use, and what happens when you take them away?",
@@ -36,13 +39,15 @@ def main(tokens: Sequence[str] | None = None) -> None:
     )
 
     words = list(sys.argv[1:] if tokens is None else tokens)
+    if any("\0" in word for word in words):
+        fail("a word of the command line holds a zero byte; leave it out", code=2)
     if ranks_of_torchrun().several and words[:1] != ["train"]:
         fail("torchrun is for train alone; other commands take --on ray", code=2)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # asked to end, as by Ctrl-C
     try:
         app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
     except (CycloptsError, NotbugsError) as error:
-        fail(" ".join(str(error).split()), code=2)
+        fail(str(error), code=2)
     except KeyboardInterrupt:
         fail("stopped; the same command goes on with what was finished", code=130)
     except BrokenPipeError:
@@ -75,6 +80,7 @@ def _fail_in_the_users_code(error: Exception) -> None:
 def fail(message: str, *, code: int) -> None:
     """One line on stderr, and the exit code; of several ranks the first speaks."""
     if ranks_of_torchrun().is_first:
+<<<<<<< HEAD
         print(f"notbugs: {message}", file=sys.stderr)  # noqa: T201
     _end_rank(code)
     sys.exit(code)
@@ -86,3 +92,13 @@ def _end_rank(code: int) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+=======
+        print(f"notbugs: {_plain(message)}", file=sys.stderr)  # noqa: T201
+    sys.exit(code)
+
+
+def _plain(message: str) -> str:
+    """One line of bounded length, without what a terminal would take for a command: names in it are anybody's."""
+    line = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in " ".join(message.split()))
+    return line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}"
+>>>>>>> broken

@@ -79,6 +79,8 @@ def train(
     ranks = ranks_of_torchrun()
     common = of_rank(common, ranks)
     settle(common)
+    if workers is not None and workers < 0:
+        raise NotbugsError(f"workers must be >= 0, got {workers}")
     device = device_of(common)
     with process_group(ranks, device):
         with together(ranks, device):

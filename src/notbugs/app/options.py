@@ -95,6 +95,8 @@ class Common:
 
 DEFAULT = Common()
 SKETCHES = "sketches"
+ROOTED = ("cifar10", "hf")
+"""Sources that --data-root has a say in."""
 _STARTED = time.time()
 
 
@@ -150,6 +152,8 @@ def load_images(
 ) -> "LabeledImages":
     from notbugs.data import load
 
+    if root is not None and source.removeprefix("tagged:").partition("@")[0].partition(":")[0] not in ROOTED:
+        raise NotbugsError(f"--data-root serves cifar10 and hf:NAME only, not {source[:80]!r}; leave it out")
     return load(source, split=split, root=root, seed=common.seed).to(device_of(common))
 
 

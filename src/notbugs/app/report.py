@@ -3,7 +3,8 @@
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -22,8 +23,11 @@ from notbugs.app.studied import studied
 from notbugs.app.taught import taught
 from notbugs.data.labeled import LabeledImages
 from notbugs.data.shards import ORIGIN
+from notbugs.errors import NotbugsError
 from notbugs.files import write_atomically
+from notbugs.foreign import from_json
 from notbugs.locations import Location
+from notbugs.room import is_out_of_memory
 from notbugs.runs import Run
 
 _KEYS = {"robust": "d_r", "nonrobust": "d_nr", "rand": "d_rand", "det": "d_det"}
@@ -38,6 +42,32 @@ def write_report(
     them they are loaded again where that needs no download (`data_root`: local Parquet files), or left out. Raises
     NotbugsError if the run is unfinished.
     """
+    with _readable(run):
+        html = _page(run, originals, data_root)
+    write_atomically(run.report, html)
+    return run.report
+
+
+@contextmanager
+def _readable(run: Run) -> Iterator[None]:
+    """Files of a run that somebody else has written, or changed, may say anything."""
+    try:
+        yield
+    except NotbugsError:
+        raise
+    except (
+        LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, RuntimeError,
+        jinja2.TemplateError,
+    ) as error:  # fmt: skip
+        if is_out_of_memory(error):
+            raise
+        said = f"{type(error).__name__}: {str(error)[:200]}"
+        raise NotbugsError(
+            f"{run.path}: its files do not say what a report is made from ({said}); its command makes them again"
+        ) from error
+
+
+def _page(run: Run, originals: LabeledImages | None, data_root: Location | None) -> str:
     result = run.result
     if originals is None or originals.digest != _digest_of_data(run):
         originals = (
@@ -49,8 +79,8 @@ def write_report(
     if result["command"] in ("audit", "comparison", "theory"):
         page |= _script("sort.js")
     html = _templates().get_template(page.pop("template")).render(page)
-    write_atomically(run.report, html)
-    return run.report
+    html.encode()  # half a surrogate is no text
+    return html
 
 
 _PAGES = {
@@ -100,7 +130,7 @@ def _single(run: Run, result: dict[str, Any], originals: LabeledImages | None) -
 
 def _shared(run: Run, result: Mapping[str, Any]) -> dict[str, Any]:
     stored = run.path / "provenance.json"
-    provenance = json.loads(stored.read_text()) if stored.is_file() else {"versions": {}, "machine": {}}
+    provenance = from_json(stored.read_text()) if stored.is_file() else {"versions": {}, "machine": {}}
     return {
         "flags": [
             {"of": stage_title(result, flag["of"]), "reason": flag["reason"]}

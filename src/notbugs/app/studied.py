@@ -14,6 +14,7 @@ from notbugs.app.repeating import duration, may_be_elsewhere, repeat_command
 from notbugs.app.rows import Measure, Row, attack_text, percent, study_measures, study_rows
 from notbugs.data.labeled import LabeledImages
 from notbugs.errors import NotbugsError
+from notbugs.foreign import require_within
 from notbugs.runs import Run
 
 
@@ -22,7 +23,7 @@ def studied(run: Run, result: dict[str, Any], originals: LabeledImages | None) -
     if "models" not in result:
         raise NotbugsError(f"{run.path} was made by an earlier version; its command makes it again")
     rows, measures = study_rows(result), study_measures(result)
-    stages = {name: Run(run.path / path) for name, path in result["stages"].items()}
+    stages = {name: Run(require_within(run.path, path)) for name, path in result["stages"].items()}
     keys = [row.key for row in rows]
     classes = int(stages[keys[0]].config["model"]["classes"])
     study = result["config"]["study"]

@@ -65,6 +65,7 @@ def study(
     from notbugs import recipes
     from notbugs.app.progress import watching
     from notbugs.app.report import write_report
+    from notbugs.jobs import model_spec
     from notbugs.study import open_study, rejudged, run_study
 
     settle(common)
@@ -75,6 +76,7 @@ def study(
     chosen = _changed(recipe_itself, data, arch)
     images = load_images(chosen.source, data_root, common)
     test = load_images(chosen.source, data_root, common, split="test")
+    model_spec(chosen.arch, images)  # refused before anything is written
     keywords: dict[str, Any] = {"root": common.out, "seed": common.seed, "precision": common.precision}
     run = open_study(chosen, images, test, **keywords).run
     was_done = run.is_done

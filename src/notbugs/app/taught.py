@@ -6,6 +6,7 @@ from notbugs.app.blocks import Entry, Figure, Grid, Section
 from notbugs.app.charts import chart_drawing
 from notbugs.app.repeating import duration
 from notbugs.data.labeled import LabeledImages
+from notbugs.foreign import require_within
 from notbugs.jobs.teaching import read_lesson
 from notbugs.lessons import Check, Lesson
 from notbugs.runs import Run
@@ -14,7 +15,8 @@ from notbugs.runs import Run
 def taught(run: Run, result: dict[str, Any], originals: LabeledImages | None) -> dict[str, Any]:
     """The content of the page."""
     lessons = {
-        name: read_lesson(Run(run.path / result["lessons"][name])) for name in result["config"]["lessons"]
+        name: read_lesson(Run(require_within(run.path, result["lessons"][name])))
+        for name in result["config"]["lessons"]
     }
     checks = [check for lesson in lessons.values() for check in lesson.checks]
     agree = sum(check.holds for check in checks)

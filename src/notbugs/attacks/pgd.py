@@ -11,7 +11,7 @@ from notbugs.attacks.in_turn import Climb, in_turn
 from notbugs.attacks.objectives import LOSSES, LabelObjective
 from notbugs.errors import NotbugsError, require_positive, unknown
 from notbugs.models.frozen import frozen
-from notbugs.numerals import parse_number
+from notbugs.numerals import parse_count, parse_number
 from notbugs.seeds import Rows
 from notbugs.tensors import Classifier, Images, Labels
 from notbugs.threats import Threat, parse_threat
@@ -130,7 +130,7 @@ def parse_attack(text: str) -> PGD:
     found = _WRITTEN.fullmatch(text)
     if not found:
         raise NotbugsError(f"attack {text!r}: write it like pgd:l2:0.5:7 (norm, eps, number of steps)")
-    threat, steps = parse_threat(found[1]), int(found[2])
+    threat, steps = parse_threat(found[1]), parse_count(found[2], "steps")
     if steps < 1:
         raise NotbugsError(f"attack {text!r}: the number of steps must be at least 1")
     step_size = parse_number(found[3], "step size") if found[3] else 1.5 * threat.eps / steps

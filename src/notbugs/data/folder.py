@@ -12,6 +12,7 @@ from notbugs.data.labeled import LabeledImages, Origin
 from notbugs.data.splits import every_fifth, require_split
 from notbugs.data.stored import Reader, read_or_stored
 from notbugs.errors import NotbugsError, unknown
+from notbugs.foreign import require_regular
 from notbugs.locations import Location, location
 from notbugs.tensors import Images
 
@@ -129,6 +130,7 @@ def _images_below(folder: Location) -> Iterator[Location]:
 
 def _contents(files: Iterable[str]) -> Iterator[Encoded]:
     for file in files:
+        require_regular(location(file))
         try:
             yield file, location(file).read_bytes()
         except OSError as error:

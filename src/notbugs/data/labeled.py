@@ -53,10 +53,10 @@ class LabeledImages:
     columns: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        n = len(self.images)
+        n = len(self.images) if self.images.dim() else 0
         if n == 0:
             raise NotbugsError(f"{self.origin.name} has 0 images; nothing can be measured on it")
-        if self.images.dim() != 4 or self.images.dtype != torch.float32:
+        if self.images.dim() != 4 or 0 in self.images.shape or self.images.dtype != torch.float32:
             raise NotbugsError(
                 f"{self.origin.name}: images are {self.images.dtype} of shape {tuple(self.images.shape)}, expected "
                 "float32 of shape (n, channels, height, width) in [0, 1]; bytes: images.float() / 255"
@@ -77,8 +77,9 @@ class LabeledImages:
                 "give pixels as they are, divided by 255 and not normalised"
             )
         for name, column in {"labels": self.labels, **self.columns}.items():
-            if len(column) != n:
-                raise NotbugsError(f"{self.origin.name}: {n} images but {len(column)} values of {name}")
+            if not column.dim() or len(column) != n:
+                count = len(column) if column.dim() else "no list of"
+                raise NotbugsError(f"{self.origin.name}: {n} images but {count} values of {name}")
         low, high = int(self.labels.min()), int(self.labels.max())
         if low < 0 or high >= self.classes:
             bad = low if low < 0 else high

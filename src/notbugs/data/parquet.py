@@ -1,5 +1,6 @@
 """Labelled images in Parquet, as the Hugging Face hub keeps them, read with pyarrow and Pillow alone."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -171,7 +172,10 @@ def _columns(rows: Rows, schema: ParquetSchema) -> dict[str, torch.Tensor]:
         if any(part.null_count for part in parts):
             continue
         values = np.concatenate([np.asarray(_flat(part)) for part in parts])
-        found[field.name] = torch.from_numpy(values).view(-1, *schema.column_shapes.get(field.name, ()))
+        shape = schema.column_shapes.get(field.name, ())
+        if len(values) != sum(len(wanted) for _, wanted in rows) * math.prod(shape):
+            raise NotbugsError(f"{rows[0][0]}: {field.name} is not {shape} values a row; export it again")
+        found[field.name] = torch.from_numpy(values).view(-1, *shape)
     return found
 
 

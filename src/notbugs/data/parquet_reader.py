@@ -1,5 +1,6 @@
 """Reading some images of Parquet files: the rows that are asked for, a row group at a time."""
 
+import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from notbugs.data.parquet_schema import PIXELS, ParquetSchema
 from notbugs.data.recent import Recent
 from notbugs.data.stored import Reader
 from notbugs.errors import NotbugsError
+from notbugs.foreign import require_regular
 from notbugs.locations import Location
 from notbugs.tensors import Images
 
@@ -44,6 +46,7 @@ def reading(file: Location) -> Iterator[None]:
 @contextmanager
 def parquet_file(file: Location) -> Iterator[pq.ParquetFile]:
     """A file of this machine, or of another, of which no more is fetched than what is read."""
+    require_regular(file)
     with reading(file), ExitStack() as held:
         opened = file if isinstance(file, Path) else held.enter_context(file.open("rb"))
         yield held.enter_context(pq.ParquetFile(opened, buffer_size=_BUFFER))
@@ -75,7 +78,7 @@ class ParquetReader(Reader):
 
     def _encoded(self, rows: np.ndarray) -> Iterator[Encoded]:
         for where, content in self._contents(rows, self.schema.image):
-            if content is None:
+            if not isinstance(content, bytes):
                 raise NotbugsError(
                     f"{where}: {self.schema.image} has no bytes; embed the image in the file or remove the row"
                 )
@@ -83,12 +86,14 @@ class ParquetReader(Reader):
 
     def _pixels(self, rows: np.ndarray) -> Images:
         shape = self.schema.pixel_shape or ()
-        images = torch.empty(len(rows), *shape)
+        images = torch.empty(0, *shape)
         for place, (where, content) in enumerate(self._contents(rows, PIXELS)):
-            if content is None or len(content) != 4 * int(np.prod(shape)):
+            if not isinstance(content, bytes) or len(content) != 4 * math.prod(shape):
                 raise NotbugsError(
                     f"{where}: {PIXELS} is not {'x'.join(map(str, shape))} float32 values; export it again"
                 )
+            if not place:  # now that the file holds what it says
+                images = torch.empty(len(rows), *shape)
             images[place] = torch.from_numpy(np.frombuffer(content, "<f4").astype(np.float32)).view(shape)
         return images
 

@@ -1,6 +1,6 @@
 """Which column of a Parquet file is the image, which the label, and what the classes are called."""
 
-import json
+import math
 from dataclasses import dataclass, field, fields
 from typing import Any, final
 
@@ -8,10 +8,14 @@ import pyarrow as pa
 
 from notbugs.data.labeled import Origin
 from notbugs.errors import NotbugsError
+from notbugs.foreign import from_json
 from notbugs.locations import Location
 
 PIXELS = "pixels"
 """The column of exact float32 pixels (little-endian, CHW) that our own files carry beside 8-bit images."""
+
+LARGEST = 2**31
+"""Values of one image: bound on what metadata may ask for."""
 
 _IMAGE_NAMES = ("img", "image")
 _LABEL_NAMES = ("label", "fine_label", "labels", "target", "class")
@@ -39,8 +43,9 @@ def parquet_schema(schema: pa.Schema, *, file: Location, label: str | None = Non
     labels, target or class (in this order), else the only one. Raises NotbugsError, naming the file, where
     that does not settle it.
     """
-    features = _json(schema, b"huggingface").get("info", {}).get("features", {})
+    features = _object(_object(_json(schema, b"huggingface").get("info")).get("features"))
     own = _json(schema, b"notbugs")
+    own_columns = _object(own.get("columns"))
     images = [name for name in schema.names if _feature(features, name) == "Image"]
     images = images or [field.name for field in schema if _is_image_struct(field.type)]
     images = images or [field.name for field in schema if _is_binary(field.type) and field.name != PIXELS]
@@ -49,18 +54,22 @@ def parquet_schema(schema: pa.Schema, *, file: Location, label: str | None = Non
         raise NotbugsError(f"{file} has no column {label!r}; its columns are {', '.join(schema.names)}")
     if label is None:
         labels = [name for name in schema.names if _feature(features, name) == "ClassLabel"]
-        labels = labels or [
-            f.name for f in schema if _is_class_type(f.type) and f.name not in own.get("columns", {})
-        ]
+        labels = labels or [f.name for f in schema if _is_class_type(f.type) and f.name not in own_columns]
         label = _the_one(labels, _LABEL_NAMES, kind="label", schema=schema, file=file)
-    names = features.get(label, {}).get("names") if _feature(features, label) == "ClassLabel" else None
+    names = features[label].get("names") if _feature(features, label) == "ClassLabel" else None
+    if names is not None and not (
+        isinstance(names, list) and all(isinstance(one, str | int) for one in names)
+    ):
+        raise NotbugsError(
+            f"{file}: its metadata name the classes of {label!r} {str(names)[:80]}, expected a list"
+        )
     return ParquetSchema(
         image=image,
         label=label,
         class_names=tuple(map(str, names)) if names else None,
-        pixel_shape=tuple(own["shape"]) if PIXELS in schema.names and "shape" in own else None,
+        pixel_shape=_shape(own["shape"], file, 3) if PIXELS in schema.names and "shape" in own else None,
         column_shapes={
-            name: tuple(shape) for name, shape in own.get("columns", {}).items() if name in schema.names
+            name: _shape(shape, file) for name, shape in own_columns.items() if name in schema.names
         },
         origin=_origin(own.get("origin")),
     )
@@ -70,15 +79,31 @@ def _origin(record: Any) -> Origin | None:
     if not isinstance(record, dict) or "name" not in record:
         return None
     known = {field.name for field in fields(Origin)}  # a later version may have more
-    return Origin(**{name: value for name, value in record.items() if name in known})
+    kinds = {name: dict if name == "recipe" else str for name in known}
+    told = {name: value for name, value in record.items() if name in known}
+    return Origin(**told) if all(isinstance(value, kinds[name]) for name, value in told.items()) else None
 
 
 def _json(schema: pa.Schema, key: bytes) -> dict[str, Any]:
     try:
-        found = json.loads((schema.metadata or {}).get(key, b"{}"))
+        return _object(from_json((schema.metadata or {}).get(key, b"{}")))
     except ValueError:  # foreign metadata is a hint, never a reason to fail
         return {}
+
+
+def _object(found: Any) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
+
+
+def _shape(found: Any, file: Location, dimensions: int | None = None) -> tuple[int, ...]:
+    """Of an image or a row of a column, as our own metadata say it."""
+    counts = found if isinstance(found, list) else [None]
+    is_shape = all(type(count) is int and count > 0 for count in counts) and math.prod(counts) <= LARGEST
+    if not is_shape or dimensions not in (None, len(counts)):
+        raise NotbugsError(
+            f"{file}: its metadata say the shape {str(found)[:80]}, which is none; export it again"
+        )
+    return tuple(counts)
 
 
 def _feature(features: dict[str, Any], name: str) -> str:

@@ -19,6 +19,7 @@ from notbugs.data.labeled import LabeledImages, Origin
 from notbugs.data.stored import Reader, joined, read_or_stored
 from notbugs.errors import NotbugsError
 from notbugs.files import write_atomically
+from notbugs.foreign import from_json
 from notbugs.integrity import DIGEST, digest_of, is_intact
 from notbugs.locations import Location, kept_file
 from notbugs.tensors import Images
@@ -112,15 +113,40 @@ def read_origin(directory: Location) -> dict[str, Any]:
         )
         raise NotbugsError(f"{directory} is not a built data set (no {ORIGIN}){hint}")
     try:
-        manifest = json.loads(path.read_text())
+        manifest = from_json(path.read_text())
         names = [entry["file"] for entry in manifest["shards"]]
-        if any(Path(name).name != name for name in names):
+        if any(Path(name).name != name or "\0" in name for name in names):
             raise NotbugsError(f"{path} names a shard outside its directory")
+        _require_manifest(manifest, path)
         return manifest
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, NotbugsError):
             raise
         raise NotbugsError(f"{path} is damaged ({error}); delete it and run the same build again") from error
+
+
+_KINDS = {
+    "name": str,
+    "licence": str,
+    "citation": str,
+    "parent": str,
+    "model": str,
+    "recipe": dict,
+    "measured": dict,
+}
+
+
+def _require_manifest(manifest: Mapping[str, Any], path: Location) -> None:
+    """Every value of the kind that `write_origin` writes, where it is there."""
+    for name, kind in _KINDS.items():
+        if name in manifest and not isinstance(manifest[name], kind):
+            raise NotbugsError(
+                f"{path}: {name} is {str(manifest[name])[:80]!r}; delete it and run the same build again"
+            )
+    classes = manifest.get("class_names", [])
+    if not (isinstance(classes, list) and all(isinstance(one, str) for one in classes)):
+        raise NotbugsError(f"{path}: class_names is no list of names; delete it and run the same build again")
+    "".join(classes).encode()  # ValueError: half a surrogate is no text
 
 
 def is_complete(directory: Location) -> bool:
@@ -181,6 +207,16 @@ def read_columns(paths: Sequence[Location]) -> dict[str, Tensor]:
             parts.append({name: file.get_tensor(name).clone() for name in names})
         if "labels" not in parts[-1]:
             raise NotbugsError(f"{path} has no labels; it is not a shard of a data set")
+    for path, part in zip(paths, parts, strict=True):
+        for name in parts[0].keys() | part.keys():
+            shapes = [
+                tuple(one[name].shape[1:]) if name in one and one[name].dim() else None
+                for one in (parts[0], part)
+            ]
+            if None in shapes or shapes[0] != shapes[1]:
+                raise NotbugsError(
+                    f"{path}: {name} is not what it is in {paths[0].name}; run the same build again"
+                )
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
@@ -193,7 +229,13 @@ class ShardReader(Reader):
 
     @cached_property
     def _shapes(self) -> list[list[int]]:
-        return [_shape_in(path) for path in self.paths]
+        shapes = [_shape_in(path) for path in self.paths]
+        for path, shape in zip(self.paths, shapes, strict=True):
+            if shape[1:] != shapes[0][1:]:
+                raise NotbugsError(
+                    f"{path}: images are {shape[1:]}, those of {self.paths[0].name} {shapes[0][1:]}; build again"
+                )
+        return shapes
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -221,7 +263,15 @@ class ShardReader(Reader):
 
 def _shape_in(path: Location) -> list[int]:
     with _opened(path) as file:
-        return list(file.get_slice("images").get_shape())
+        if "images" not in file.keys():  # noqa: SIM118 (not a dict)
+            raise NotbugsError(f"{path} has no images; it is not a shard of a data set")
+        images = file.get_slice("images")
+        shape, kind = list(images.get_shape()), str(images.get_dtype())
+    if len(shape) != 4 or 0 in shape or kind != "F32":
+        raise NotbugsError(
+            f"{path}: images are {kind} of shape {shape}, expected F32 (n, channels, height, width); build again"
+        )
+    return shape
 
 
 @contextmanager

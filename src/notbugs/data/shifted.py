@@ -24,6 +24,10 @@ def under_shift(data: LabeledImages, shift: Shift | str, *, seed: int = 0) -> La
     return replace(data, images=shift(data.images, seed=seed), origin=origin)
 
 
+MOST = 16
+"""Shifts one after the other."""
+
+
 def split_source(source: str) -> tuple[str, Shift | None]:
     """A source written as SOURCE@SHIFT, taken apart; one without a shift, or a path with an @, as it is.
 
@@ -35,6 +39,8 @@ def split_source(source: str) -> tuple[str, Shift | None]:
     is_path = source.removeprefix("tagged:").startswith(("folder:", "parquet:", "built:"))
     if "@" not in source or (is_path and _path_of(source).exists()):
         return source, None
+    if not is_path and source.count("@") > MOST:
+        raise NotbugsError(f"source {source[:40]!r} has more than {MOST} @: shift the images less often")
     places = [place for place, letter in enumerate(source) if letter == "@"]
     for place in places:  # the first that a shift follows: noise has another @ inside
         before, after = source[:place], source[place + 1 :]

@@ -55,6 +55,8 @@ def load(
     >>> load("digits", split="test")
     LabeledImages(digits: 500 images 3x32x32, 10 classes)
     """
+    if source.startswith("tagged:tagged:"):
+        raise NotbugsError(f"source {source[:40]!r}: images are tagged once; write tagged: once")
     source, shift = split_source(source)
     if shift is not None:
         return under_shift(load(source, split=split, root=root, seed=seed), shift, seed=seed)

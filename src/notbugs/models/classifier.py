@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from notbugs.errors import NotbugsError
+from notbugs.foreign import from_json
 from notbugs.tensors import Embeddings, Images, Logits
 
 LARGEST = 2**20
@@ -82,7 +83,7 @@ class ModelSpec:
             for name in ("mean", "std"):
                 if name in values:
                     values[name] = tuple(float(value) for value in values[name])
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise NotbugsError(
                 f"not a model spec: mean and std must be lists of numbers ({error})"
             ) from error
@@ -96,8 +97,8 @@ class ModelSpec:
     def from_json(text: str) -> "ModelSpec":
         """The inverse of `to_json`."""
         try:
-            fields = json.loads(text)
-        except json.JSONDecodeError as error:
+            fields = from_json(text)
+        except ValueError as error:
             raise NotbugsError(f"not a model spec: {error}") from error
         if not isinstance(fields, dict):
             raise NotbugsError("not a model spec: expected a JSON object")

@@ -84,9 +84,14 @@ def skeleton(spec: ModelSpec) -> ImageClassifier:
     smallest = SMALLEST_IMAGE.get(spec.arch.partition("-")[0], 1)
     if spec.image_size < smallest:
         raise NotbugsError(f"{spec.arch} needs images of at least {smallest} pixels, got {spec.image_size}")
-    with torch.device("meta"):
-        body = _body(spec)
-        head = nn.Linear(body.out_features, spec.classes)  # type: ignore[arg-type]
+    try:
+        with torch.device("meta"):
+            body = _body(spec)
+            head = nn.Linear(body.out_features, spec.classes)  # type: ignore[arg-type]
+    except RuntimeError as error:  # more weights than can be counted
+        raise NotbugsError(
+            f"{spec.arch} for {spec.image_size} pixels and {spec.classes} classes is too large"
+        ) from error
     return ImageClassifier(spec, body=body, head=head)
 
 

@@ -58,6 +58,8 @@ def load_model(path: str | Location) -> ImageClassifier:
     except NotbugsError as error:
         raise NotbugsError(f"{path}: {error}") from error
     _require_match(model.state_dict(), state, path)
+    if not bool((state["normalize.std"] > 0).all()):
+        raise NotbugsError(f"{path}: normalize.std must be positive; save the model again")
     model.load_state_dict(state, assign=True)
     return model.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 

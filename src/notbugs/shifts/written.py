@@ -1,7 +1,7 @@
 """Shifts as people write them."""
 
 from notbugs.errors import NotbugsError
-from notbugs.numerals import parse_number
+from notbugs.numerals import parse_count, parse_number
 from notbugs.shifts.appearance import OnlyColour, Shuffled, WithoutColour, WithoutTexture
 from notbugs.shifts.corruptions import CORRUPTIONS, Corruption
 from notbugs.shifts.fourier import parse_band
@@ -33,7 +33,7 @@ def parse_shift(text: str) -> Shift:
         return plain[text]()
     counted = {"shuffled": Shuffled, "without-texture": WithoutTexture}
     if name in counted and (not colon or rest.isdecimal()):
-        return counted[name](int(rest)) if colon else counted[name]()
+        return counted[name](parse_count(rest, name)) if colon else counted[name]()
     raise NotbugsError(
         f"{text!r} is no shift; write a corruption (fog:3), a filter (low:8, high:12, band:4-10), noise:4@low:8, "
         "shuffled:4, without-texture:5, without-colour or only-colour"

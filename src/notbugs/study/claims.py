@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Literal, final
 
-from notbugs.errors import NotbugsError
+from notbugs.errors import NotbugsError, require_kind
 from notbugs.study.differences import CHANCE, Numbers, correlation, difference, known
 
 Finding = Literal["agrees", "disagrees", "undecided"]
@@ -77,6 +77,7 @@ class More(Claim):
 
     def __post_init__(self) -> None:
         for one in (self.more, self.less):
+            require_kind("a claim's metric or share", one, str, int, float)
             if not isinstance(one, str) and not 0 <= one <= 1:
                 raise NotbugsError(f"{self.says}: a metric, or a share between 0 and 1, not {one!r}")
 

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, final
 import torch
 
 from notbugs.data.labeled import LabeledImages
-from notbugs.errors import NotbugsError, require_positive
+from notbugs.errors import NotbugsError, require_kind, require_positive, unknown
 from notbugs.features import Builder
 from notbugs.training import TrainConfig
 
@@ -34,6 +34,11 @@ class Trained:
     on: str = DATA
     arch: str = ""
 
+    def __post_init__(self) -> None:
+        require_kind("Trained.how", self.how, TrainConfig)
+        for field in ("on", "arch"):
+            require_kind(f"Trained.{field}", getattr(self, field), str)
+
     @property
     def is_encoder(self) -> bool:
         return self.how.contrast is not None
@@ -52,6 +57,12 @@ class Probed:
     layer: Literal["features", "logits"] = "features"
     is_encoder: ClassVar[bool] = False
 
+    def __post_init__(self) -> None:
+        for field in ("of", "on"):
+            require_kind(f"Probed.{field}", getattr(self, field), str)
+        if self.layer not in ("features", "logits"):
+            raise unknown("layer", str(self.layer), ("features", "logits"))
+
 
 Model = Trained | Probed
 
@@ -65,6 +76,11 @@ class Built:
     by: str
     of: str = DATA
     others: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        require_kind("Built.builder", self.builder, Builder)
+        for field in ("by", "of"):
+            require_kind(f"Built.{field}", getattr(self, field), str)
 
 
 class Derived(ABC):
@@ -86,6 +102,8 @@ class First(Derived):
     count: int
 
     def __post_init__(self) -> None:
+        require_kind("First.of", self.of, str)
+        require_kind("First.count", self.count, int)
         require_positive("count", self.count)
 
     def derived(self, images: SetByName, *, generator: torch.Generator) -> LabeledImages:
@@ -105,6 +123,9 @@ class Mixture(Derived):
     beside: str = DATA
 
     def __post_init__(self) -> None:
+        for field in ("of", "beside"):
+            require_kind(f"Mixture.{field}", getattr(self, field), str)
+        require_kind("Mixture.share", self.share, int, float)
         if not 0 <= self.share <= 1:
             raise NotbugsError(f"share must lie in [0, 1], got {self.share}")
 
@@ -129,6 +150,9 @@ class Mislabelled(Derived):
 
     of: str
 
+    def __post_init__(self) -> None:
+        require_kind("Mislabelled.of", self.of, str)
+
     def derived(self, images: SetByName, *, generator: torch.Generator) -> LabeledImages:
         whole = images(self.of)
         wrong = whole.labels != whole.columns["original_label"]
@@ -143,6 +167,9 @@ class RightlyLabelled(Derived):
     """The images of a built set under their original labels."""
 
     of: str
+
+    def __post_init__(self) -> None:
+        require_kind("RightlyLabelled.of", self.of, str)
 
     def derived(self, images: SetByName, *, generator: torch.Generator) -> LabeledImages:
         whole = images(self.of)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import final
 
 from notbugs.audits import SUITES, audit_name, measure_name
-from notbugs.errors import NotbugsError, require_positive, unknown
+from notbugs.errors import NotbugsError, require_kind, require_positive, unknown
 from notbugs.study.claims import Claim
 from notbugs.study.parts import (
     DATA,
@@ -66,6 +66,7 @@ class Study:
     published_in: str = ""
 
     def __post_init__(self) -> None:
+        self._require_kinds()
         if self.suite not in SUITES:
             raise unknown("suite", self.suite, SUITES)
         models, sets = list(self.models), [DATA, TEST, *self.sets]
@@ -97,6 +98,37 @@ class Study:
             self._before_model(name, ())
         self._require_metrics()
         self._require_built()
+
+    def _require_kinds(self) -> None:
+        """A study is written by hand."""
+        for part in ("name", "source", "arch", "suite", "question", "duration", "published_in"):
+            require_kind(f"Study.{part}", getattr(self, part), str)
+        require_kind("Study.threat", self.threat, Threat)
+        for part in ("attack_steps", "tested"):
+            require_kind(f"Study.{part}", getattr(self, part), int)
+        for part in ("models", "sets", "seen", "fooled_by", "titles", "set_titles", "published"):
+            require_kind(f"Study.{part}", getattr(self, part), Mapping)
+            for name in getattr(self, part):
+                require_kind(f"a name in Study.{part}", name, str)
+        for part, kinds in (
+            ("audited", (str,)),
+            ("step_counts", (int,)),
+            ("claims", (Claim,)),
+            ("plots", (Plot,)),
+        ):
+            _require_all(f"Study.{part}", getattr(self, part), *kinds)
+        for part in ("seen", "fooled_by"):
+            for name, models in getattr(self, part).items():
+                _require_all(f"Study.{part}[{name!r}]", models, str)
+        for name, model in self.models.items():
+            require_kind(f"model {name}", model, Trained, Probed)
+        for name, one in self.sets.items():
+            require_kind(f"set {name}", one, Built, Derived)
+            if isinstance(one, Built):
+                _require_all(f"set {name}: others", one.others, str)
+        for part in ("titles", "set_titles"):
+            _require_all(f"Study.{part}", list(getattr(self, part).values()), str)
+        _require_all("Study.published", list(self.published.values()), float, int)
 
     def computed(self) -> "Study":
         """Without what is only said of it: two studies that compute the same are the same."""
@@ -224,6 +256,14 @@ class Study:
             *(model for models in asked for model in models),
             *self.audited,
         ]
+
+
+def _require_all(name: str, values: object, *kinds: type) -> None:
+    """A sequence of such values; text is a sequence of letters, and never meant."""
+    if isinstance(values, str) or not isinstance(values, Sequence):
+        raise NotbugsError(f"{name} must be a tuple or a list, got {repr(values)[:80]}")
+    for value in values:
+        require_kind(f"each of {name}", value, *kinds)
 
 
 __all__ = ["Study"]

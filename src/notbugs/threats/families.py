@@ -18,6 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from notbugs.errors import NotbugsError
+from notbugs.numerals import parse_count
 from notbugs.shifts.fourier import Band, parse_band
 from notbugs.shifts.weather import LUMA
 from notbugs.tensors import Images
@@ -156,7 +157,7 @@ def parse_family(text: str) -> Family:
         return MaskFile(path, digest)
     numbers = rest.replace("x", ",").split(",")
     if kind == "region" and len(numbers) == 4 and all(number.isdecimal() for number in numbers):
-        return Region(*map(int, numbers))
+        return Region(*(parse_count(number, "a region of") for number in numbers))
     raise NotbugsError(
         f"{text!r} is no family of features; write band:10-16, low:8, high:12, region:1,1,5x5, mask:FILE or colour"
     )

@@ -10,6 +10,7 @@ from safetensors.torch import save
 
 from notbugs.errors import NotbugsError
 from notbugs.files import write_atomically
+from notbugs.foreign import from_json, require_regular
 from notbugs.integrity import DIGEST, digest_of, is_intact
 from notbugs.locations import Location, local_file
 
@@ -62,14 +63,16 @@ def read_checkpoint(path: Location, *, identity: str) -> Checkpoint | None:
     """
     if not path.exists():
         return None
+    require_regular(path)
     try:
         with local_file(path) as here, safe_open(here, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
         if not is_intact(tensors, metadata):
             raise ValueError("its digest differs")
-        metrics = tuple(EpochMetrics(**m) for m in json.loads(metadata["metrics"]))
+        metrics = tuple(EpochMetrics(**m) for m in from_json(metadata["metrics"]))
         found, steps, totals = metadata["identity"], int(metadata["steps"]), tensors.pop(TOTALS)
+        _require_sense(metrics, steps, totals)
     except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
         raise NotbugsError(
             f"{path} is not a readable checkpoint ({error}); delete it to start again"
@@ -77,3 +80,13 @@ def read_checkpoint(path: Location, *, identity: str) -> Checkpoint | None:
     if found != identity:
         raise NotbugsError(f"{path} belongs to another training; delete it or choose another --out")
     return Checkpoint(tensors, metrics, identity, steps, totals)
+
+
+def _require_sense(metrics: tuple[EpochMetrics, ...], steps: int, totals: torch.Tensor) -> None:
+    """Raise ValueError for what no training has written."""
+    for number, one in enumerate(metrics):
+        values = [one.loss, one.accuracy, one.lr, one.validation_accuracy or 0.0]
+        if type(one.epoch) is not int or not all(isinstance(value, float | int) for value in values):
+            raise ValueError(f"its metrics of epoch {number} are no numbers")
+    if steps < 0 or totals.dim() != 2 or totals.shape[1] != 2:
+        raise ValueError("its steps or totals are none of a training")

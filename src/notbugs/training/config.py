@@ -1,5 +1,6 @@
 """What a training run is: a frozen value that can be printed, hashed, saved and compared."""
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import final
 
@@ -47,6 +48,9 @@ class TrainConfig:
     def __post_init__(self) -> None:
         require_positive("epochs", self.epochs)
         require_positive("lr", self.lr)
+        for name in ("lr", "weight_decay"):
+            if getattr(self, name) == math.inf:
+                raise NotbugsError(f"{name} must be finite, got inf")
         require_positive("batch_size", self.batch_size)
         if self.schedule not in SCHEDULES:
             raise unknown("schedule", self.schedule, SCHEDULES)

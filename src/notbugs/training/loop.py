@@ -101,14 +101,18 @@ def train(
     identity = hashlib.sha256(" ".join(map(str, parts)).encode()).hexdigest()
     history: tuple[EpochMetrics, ...] = ()
     steps_done, totals = 0, torch.zeros(2, device=device)
+    batches = math.ceil(len(data) / config.batch_size)
     with together(ranks, device):
         if checkpoint and (found := read_checkpoint(checkpoint, identity=identity)):
             load_training_state(found.tensors, model, optimizer, average)
             history, steps_done = found.metrics, found.steps
+            if len(history) * batches + steps_done > config.epochs * batches or steps_done >= batches:
+                raise NotbugsError(
+                    f"{checkpoint} says more steps than this training has; delete it to start again"
+                )
             totals += share_of(found.totals.to(device), ranks)
             for metrics in history:
                 on_epoch(metrics)
-    batches = math.ceil(len(data) / config.batch_size)
     done = len(history) * batches + steps_done
     _check_same_step(done, checkpoint, ranks, device)
     good = snapshot(training_state(model, optimizer, average))

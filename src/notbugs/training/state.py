@@ -29,6 +29,19 @@ def load_training_state(
     own = model.state_dict()
     if {f"model.{name}" for name in own} != {name for name in state if name.startswith("model.")}:
         raise NotbugsError("the checkpoint belongs to another architecture; delete it to start again")
+    shapes = {
+        f"{kind}.{name}": tensor.shape for kind in ("model", "momentum") for name, tensor in own.items()
+    }
+    shapes |= {f"average.{name}": tensor.shape for name, tensor in average.items()}
+    missing = [f"average.{name}" for name in average if f"average.{name}" not in state]
+    strange = [
+        name for name, tensor in state.items() if tensor.shape != shapes.get(name) or tensor.is_complex()
+    ]
+    if missing or strange or not is_finite(state):
+        named = ", ".join([*missing, *strange][:5])
+        raise NotbugsError(
+            f"the checkpoint does not fit the network, or holds NaN ({named}); delete it to start again"
+        )
     for name, tensor in own.items():
         tensor.copy_(state[f"model.{name}"])
     for name, parameter in model.named_parameters():
