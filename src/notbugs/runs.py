@@ -7,15 +7,11 @@ last, says that the run is done.
 import hashlib
 import importlib
 import math
-import platform
-import shlex
-import subprocess
 import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, final
 
@@ -28,6 +24,7 @@ from notbugs.files import make_directory, write_atomically
 from notbugs.foreign import from_json, require_regular
 from notbugs.locations import Location, location, reaching
 from notbugs.models import LIBRARIES, ImageClassifier, load_model, pretrained, zoo_model
+from notbugs.provenance import provenance
 from notbugs.tensors import Classifier
 
 SCHEMA = 1
@@ -235,59 +232,6 @@ def _made_by(module: str, factory: str) -> Classifier:
             f"model {module}:{factory} returned {type(made).__name__}, not a callable on images"
         )
     return made
-
-
-def provenance(world_size: int = 1) -> dict[str, Any]:
-    """What a result may depend on beside its config."""
-    packages = ("notbugs", "torch", "numpy", "safetensors", "pyarrow", "pillow", "timm", "torchvision")
-    return {
-        "versions": {
-            "python": platform.python_version(),
-            **{name: found for name in packages if (found := _version(name))},
-        },
-        "commit": _commit(),
-        "command": _command(),
-        "machine": {
-            "system": f"{platform.system()} {platform.machine()}",
-            "processor": str(torch.cpu.get_capabilities().get("cpu_name", "unknown")),
-            "threads": torch.get_num_threads(),
-            "world_size": world_size,
-            "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        },
-    }
-
-
-def _command() -> str | None:
-    """The command line, if that is what runs; without its --out, or equal runs in two places would differ."""
-    program, *words = sys.argv or [""]
-    if Path(program).stem not in ("notbugs", "__main__"):
-        return None
-    pairs = zip(words, ["", *words], strict=False)
-    kept = [word for word, before in pairs if before != "--out" and not word.startswith("--out")]
-    return shlex.join(["notbugs", *kept])
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
-def _commit() -> str | None:
-    """The commit of the source tree, where the package runs from one."""
-    here = Path(__file__).resolve().parent
-    try:
-        found = subprocess.run(
-            ["git", "-C", str(here), "rev-parse", "HEAD"],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=10,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return found.stdout.strip() or None if found.returncode == 0 else None
 
 
 def _read_json(path: Location) -> dict[str, Any]:

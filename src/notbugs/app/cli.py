@@ -80,8 +80,7 @@ def _fail_in_the_users_code(error: Exception) -> None:
 def fail(message: str, *, code: int) -> None:
     """One line on stderr, and the exit code; of several ranks the first speaks."""
     if ranks_of_torchrun().is_first:
-<<<<<<< HEAD
-        print(f"notbugs: {message}", file=sys.stderr)  # noqa: T201
+        print(f"notbugs: {_plain(message)}", file=sys.stderr)  # noqa: T201
     _end_rank(code)
     sys.exit(code)
 
@@ -92,13 +91,9 @@ def _end_rank(code: int) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
-=======
-        print(f"notbugs: {_plain(message)}", file=sys.stderr)  # noqa: T201
-    sys.exit(code)
 
 
 def _plain(message: str) -> str:
     """One line of bounded length, without what a terminal would take for a command: names in it are anybody's."""
     line = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in " ".join(message.split()))
     return line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}"
->>>>>>> broken
