@@ -11,6 +11,10 @@ from malformed.entries import ENTRIES
 from malformed.entry import ACCEPTED
 from malformed.runner import FUZZED
 
+from notbugs.data import load
+from notbugs.errors import NotbugsError
+from notbugs.threats import parse_threat
+
 ROOT = Path(__file__).resolve().parents[1]
 MOST_SECONDS, MOST_MEMORY = 8, 10**9
 
@@ -67,3 +71,9 @@ def test_nothing_but_notbugs_error_comes_of_changed_inputs(found):
     for name, row in parsers.items():
         assert row["unexpected"] == {}, name
         assert row["tried"] == row["accepted"] + row["refused"] > 0
+
+
+@pytest.mark.parametrize(("parse", "text"), [(parse_threat, "l2:1@mask:a\0.png"), (load, "folder:a\0b")])
+def test_what_the_fuzzer_found_is_refused(parse, text):
+    with pytest.raises(NotbugsError):
+        parse(text)

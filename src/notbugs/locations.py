@@ -30,6 +30,8 @@ def location(named: str | Location) -> Location:
     """
     if isinstance(named, UPath):
         return named
+    if "\0" in str(named):
+        raise NotbugsError(f"{str(named)!r} holds a zero byte: no path does")
     if "://" not in str(named):
         return Path(named).expanduser()
     kind, _, rest = str(named).partition("://")

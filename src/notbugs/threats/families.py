@@ -152,7 +152,7 @@ def parse_family(text: str) -> Family:
         return parse_band(text)  # type: ignore[return-value]
     if text == "colour":
         return Colour()
-    if kind == "mask" and rest:
+    if kind == "mask" and rest and "\0" not in rest:
         path, _, digest = rest.partition("#")
         return MaskFile(path, digest)
     numbers = rest.replace("x", ",").split(",")
