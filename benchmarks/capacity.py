@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from notbugs.audits.views import quick_predictions
 from notbugs.data import Augmentation, LabeledImages
 from notbugs.data.decoding import decode_images
 from notbugs.data.planted import planted
+from notbugs.data.shards import write_tensors
 from notbugs.features import MatchEmbeddings, build_shard, prepare
 from notbugs.models import build
 from notbugs.shifts import CORRUPTIONS, Corruption
@@ -95,22 +97,24 @@ def costs(arch: str, data: LabeledImages, options: argparse.Namespace) -> dict[s
 
 
 def beside(data: LabeledImages) -> dict[str, float]:
-    """Seconds an image of what no network does: decoding a photograph, the 15 corruptions at one severity."""
+    """Seconds an image of what no network does: decoding a photograph, writing it, 15 corruptions at one severity."""
     draw = np.random.default_rng(0)
-    noise = Image.fromarray(draw.integers(0, 255, (32, 32, 3), dtype=np.uint8)).resize(
-        (256, 256), Image.Resampling.BICUBIC
-    )
-    stream = io.BytesIO()
-    noise.save(stream, "JPEG", quality=90)
+    coarse = Image.fromarray(draw.integers(0, 255, (120, 160, 3), dtype=np.uint8))
+    stream = io.BytesIO()  # as long as a file of ImageNet is on average
+    coarse.resize((500, 375), Image.Resampling.BICUBIC).save(stream, "JPEG", quality=90)
     encoded = [("a photograph", stream.getvalue())] * 64
-    names = list(CORRUPTIONS)[:15]
+    decoding = timed(lambda: decode_images(encoded, count=64, frame=(224, 224)), "cpu")
+    shard = {"images": torch.rand(100, 3, 224, 224)}
+    with TemporaryDirectory() as directory:
+        path = Path(directory) / "shard.safetensors"
+        writing = min(timed(lambda: write_tensors(shard, path), "cpu") for _ in range(3))
+    few = data.images[:200].cpu()
+    corrupted = [partial(Corruption(name, 3), few, seed=0) for name in list(CORRUPTIONS)[:15]]
+    corrupting = timed(lambda: [make() for make in corrupted], "cpu")
     return {
-        "decoding 256 pixels to 224": timed(lambda: decode_images(encoded, count=64, frame=(224, 224)), "cpu")
-        / 64,
-        "15 corruptions": timed(
-            lambda: [Corruption(name, 3)(data.images[:200], seed=0) for name in names], "cpu"
-        )
-        / 200,
+        "decoding 500 x 375 to 224": decoding / 64,
+        "writing 224 pixels": writing / 100,
+        "15 corruptions": corrupting / 200,
     }
 
 

@@ -28,6 +28,7 @@ from notbugs.models import build, save_model
 TIMED = ("result.json", "report.html", "provenance.json")
 """They say how long it took, and where."""
 
+SMALL, LARGER = "convnet-32-64-64-64", "convnet-64-128-128-128"
 
 PARTS = ["bytes", "gain", "cost"]
 
@@ -37,21 +38,39 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     with TemporaryDirectory() as directory:
         where = Path(directory)
-        model = where / "model.safetensors"
-        save_model(build("convnet-32-64-64-64", classes=10, seed=0), model)
-        robust = ["build", "robust", "--data", "planted", "--model", str(model), "--steps", "200"]
-        audit = ["audit", str(model), "--data", "planted", "--n", "2000"]
         told: dict[str, Any] = {}
         if "bytes" in options.parts:
+            robust = [
+                "build",
+                "robust",
+                "--data",
+                "planted",
+                "--model",
+                saved(SMALL, where),
+                "--steps",
+                "200",
+            ]
             told["killed"] = {
                 "build robust": killed(robust, where / "killed-build", after=15),
                 "study planted": killed(["study", "planted"], where / "killed-study", after=60),
             }
         if "gain" in options.parts:
-            told["gain"] = {job[0]: gain(job, where / job[0]) for job in (robust, audit)}
+            source = ["--data", "cifar10", "--split", "test"]
+            source += ["--data-root", options.data_root] if options.data_root else []
+            jobs = (
+                ["build", "robust", "--model", saved(SMALL, where), "--steps", "200", *source],
+                ["audit", saved(LARGER, where), "--n", "10000", *source],
+            )
+            told["gain"] = {job[0]: gain(job, where / job[0]) for job in jobs}
         if "cost" in options.parts:
             told["cost"] = cost(options.data_root, options.images, where / "cost")
     write(options.out, {**setting("cluster", options), **told})
+
+
+def saved(arch: str, where: Path) -> str:
+    path = where / f"{arch}.safetensors"
+    save_model(build(arch, classes=10, seed=0), path)
+    return str(path)
 
 
 def killed(command: Sequence[str], where: Path, *, after: float) -> dict[str, Any]:
@@ -93,7 +112,7 @@ def gain(command: Sequence[str], where: Path) -> dict[str, Any]:
 
 def cost(root: str | None, counts: Sequence[int], where: Path) -> dict[str, Any]:
     """Seconds of building by number of images, in this process, and the least-squares line through them."""
-    data, model = load("cifar10", root=root), build("convnet-32-64-64-64", classes=10, seed=0)
+    data, model = load("cifar10", root=root), build(SMALL, classes=10, seed=0)
     builder, seconds = MatchEmbeddings(steps=20, step_size=0.25), []
     for count in counts:
         began = time.monotonic()
@@ -140,6 +159,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--images", nargs="+", type=int, default=[1000, 2000, 5000, 10_000, 20_000, 50_000])
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 
 

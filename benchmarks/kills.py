@@ -72,7 +72,7 @@ def trials(name: str, command: Sequence[str], where: Path, options: argparse.Nam
         seconds = timed(command, whole, options)
     else:
         seconds = timed(command, whole, options)
-    expected, identical, hit, moments = content(whole, name), 0, 0, []
+    expected, identical, moments = content(whole, name), 0, []
     for number in range(kills):
         out = where / f"hit-{number}"
         asked = list(command)
@@ -81,19 +81,22 @@ def trials(name: str, command: Sequence[str], where: Path, options: argparse.Nam
             asked = ["report", str(out / run.name)]
             timed(asked, out, options)  # it says where it lies
             expected = content(out, name)
-        moments.append(draw.uniform(0, seconds))
-        hit += killed(asked, out, moments[-1], options)
+        moment = draw.uniform(0, seconds)
+        while not killed(asked, out, moment, options):  # it was done already, so it takes less long than that
+            if name != "report":
+                shutil.rmtree(out)
+            moment = draw.uniform(0, moment)
+        moments.append(moment)
         timed(asked, out, options)
         identical += content(out, name) == expected
         shutil.rmtree(out)
     print(
-        f"{name}: {identical} of {kills} identical, {hit} of them hit before the end, {seconds:.1f} s whole",
+        f"{name}: {identical} of {kills} identical, each hit before its end, {seconds:.1f} s whole",
         flush=True,
     )
     return {
         "kills": kills,
         "identical": identical,
-        "hit": hit,
         "seconds": seconds,
         "moments": moments,
         "files": len(expected),

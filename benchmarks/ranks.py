@@ -8,6 +8,7 @@ moment; how many trainings end, and with the bytes of one that nothing hit.
 import argparse
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -99,16 +100,11 @@ def killed(words: Sequence[str], trials: int, seed: int, where: Path) -> dict[st
     epochs = done(where / "whole")
     order = draw.sample(range(RANKS), RANKS)  # every rank as often as any other, as far as trials go round
     for trial in range(trials):
-        out = where / f"trial-{trial}"
-        launched = ranked(words, out, restarts=3)
-        ready(launched, out)
-        began = time.monotonic()
-        victim, after, beyond = order[trial % len(order)], draw.randrange(epochs), draw.random()
-        while done(out) < after:
-            time.sleep(0.02)
-        time.sleep(beyond * seconds / epochs)
-        struck_at = done(out)
-        os.kill(processes(launched)[victim], signal.SIGKILL)
+        out, victim = where / f"trial-{trial}", order[trial % len(order)]
+        after, beyond = draw.randrange(epochs), draw.random()
+        while (launched := struck(words, out, victim, after=after, pause=beyond * seconds / epochs)) is None:
+            after = draw.randrange(epochs)  # it was over already
+        struck_at, began = done(out), time.monotonic()
         try:
             ended = launched.wait(timeout=LIMIT) == 0
         except subprocess.TimeoutExpired:
@@ -133,6 +129,25 @@ def killed(words: Sequence[str], trials: int, seed: int, where: Path) -> dict[st
         "hit": sum(row["attempts"] > 1 for row in rows), "ended": sum(row["ended"] for row in rows),
         "the_same": sum(row["the_same"] for row in rows), "each": rows,
     }  # fmt: skip
+
+
+def struck(
+    words: Sequence[str], out: Path, victim: int, *, after: int, pause: float
+) -> subprocess.Popen[bytes] | None:
+    """Begun, and one of its ranks killed so long after so many epochs; nothing is left of one that was over then."""
+    launched = ranked(words, out, restarts=3)
+    ready(launched, out)
+    while done(out) < after:
+        time.sleep(0.02)
+    time.sleep(pause)
+    there = processes(launched)
+    if len(there) == RANKS:
+        os.kill(there[victim], signal.SIGKILL)
+        return launched
+    launched.wait()
+    for left in (out, out.with_name(out.name + "-logs")):
+        shutil.rmtree(left)
+    return None
 
 
 def ranked(words: Sequence[str], out: Path, *, restarts: int = 0) -> subprocess.Popen[bytes]:

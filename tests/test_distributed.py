@@ -152,6 +152,19 @@ def test_what_ranks_cannot_do_is_refused_by_all(worked: Path) -> None:
     assert (first[4], second[4]) == ("rank 1: the disk is full", "the disk is full")
 
 
+def test_a_mistake_of_another_rank_is_said_by_that_rank(tmp_path: Path) -> None:
+    """As when one machine lacks the data."""
+    (tmp_path / "alone.py").write_text(
+        "import os, sys\n"
+        "from notbugs.app.cli import main\n"
+        "sys.argv[sys.argv.index('digits')] = ['digits', 'folder:nowhere'][int(os.environ['RANK'])]\n"
+        "main()\n"
+    )
+    words = [str(tmp_path / "alone.py"), *TRAIN, "--out", str(tmp_path / "runs")]
+    assert torchrun(words, ranks=2, logs=tmp_path / "logs").wait(timeout=100) != 0
+    assert re.search("notbugs: rank 1: .*nowhere.*\n", said(tmp_path / "logs", 1))
+
+
 @pytest.mark.parametrize(
     "words, line",
     [

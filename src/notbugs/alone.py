@@ -9,6 +9,7 @@ from typing import Any
 
 from notbugs.locations import Location
 from notbugs.progress import Progress, silent
+from notbugs.turns import while_waiting
 
 EVERY = 0.2
 """Seconds between two tries."""
@@ -35,7 +36,8 @@ def alone_in(directory: Location, progress: Progress = silent) -> Iterator[None]
         with suppress(OSError):  # a file system that has no claims
             while not _claims(fcntl, handle):
                 progress(0, 1, "waiting for another process that works on the same")
-                time.sleep(EVERY)
+                with while_waiting():
+                    time.sleep(EVERY)
         yield
     finally:
         os.close(handle)

@@ -18,15 +18,24 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
+from notbugs.data.recent import Recent
 from notbugs.errors import NotbugsError
 from notbugs.execution import Crew, Execution, Make, Message, Task, Value
+from notbugs.hardware import keep_freed_memory
 from notbugs.progress import Progress, silent
+from notbugs.turns import in_turns, my_turn, while_waiting
 
 RETRIES = 8
 """How often a task is given to another worker: machines come and go, a task that kills them stays."""
 
 AHEAD = 2
 """Shards under way for each that can run: a worker never waits for the next, and few results for the disk."""
+
+POLL = 0.1
+"""Seconds after which one of several pieces of work looks whether its turn has come."""
+
+KEPT = 2
+"""What makes shards, of how many jobs a worker holds it: where one ends, another begins."""
 
 
 @final
@@ -50,15 +59,19 @@ class OnRay(Execution):
         needed = {"num_cpus": threads, "num_gpus": self.gpus}
         ahead = AHEAD * _slots(ray, needed)
         task = ray.remote(**needed, max_retries=RETRIES)(_make)
-        kept = ray.put(make)
-        waiting = list(reversed(indices))
+        kept = None  # not before its turn: it holds the images, and the store of objects has room for few of these
+        waiting, turn = list(reversed(indices)), my_turn()
         running: dict[Any, int] = {}
         try:
             while waiting or running:
-                while waiting and len(running) < ahead:
+                while waiting and len(running) < ahead and (turn is None or turn.may_send()):
+                    kept = kept or ray.put(make)
                     index = waiting.pop()
                     running[task.remote([kept], index, threads)] = index
-                ready, _ = ray.wait(list(running), num_returns=1)
+                if turn is not None:
+                    turn.has_sent = not waiting
+                with while_waiting():
+                    ready = _ready(ray, list(running), None if turn is None else POLL)
                 for done in ready:
                     with _errors_of(ray):
                         tensors = ray.get(done)
@@ -66,6 +79,9 @@ class OnRay(Execution):
         finally:
             for left in running:
                 ray.cancel(left, force=True)
+
+    def together(self, works: Sequence[Callable[[], Value]]) -> list[Value]:
+        return in_turns(works)
 
     def done(self, work: Callable[[Progress], Value], progress: Progress) -> Value:
         ray, threads = _connected(self.address), torch.get_num_threads()
@@ -87,6 +103,14 @@ class OnRay(Execution):
                 yield crew
         finally:
             crew.end()
+
+
+def _ready(ray: Any, running: list[Any], timeout: float | None) -> list[Any]:
+    if not running:
+        time.sleep(POLL)
+        return []
+    ready, _ = ray.wait(running, num_returns=1, timeout=timeout)
+    return list(ready)
 
 
 @final
@@ -132,7 +156,9 @@ class _Mailbox:
 
 def _run(task: Task, mailbox: Any, threads: int) -> None:
     """In a worker: a task, and what it reports sent home a few times a second."""
-    torch.set_num_threads(threads)
+    import ray
+
+    _prepare(ray, threads)
 
     def watch(stage: str) -> Progress:
         sent = 0.0
@@ -148,29 +174,32 @@ def _run(task: Task, mailbox: Any, threads: int) -> None:
     task(watch)
 
 
-_made: dict[str, Make] = {}
+_made: Recent[Make] = Recent(lambda make: 1, most=KEPT)
 
 
 def _make(kept: list[Any], index: int, threads: int) -> dict[str, Tensor]:
-    """In a worker: what makes shards is read once, and held until another is asked for."""
+    """In a worker: what makes shards is read once, and held until others are asked for."""
     import ray
 
     (ref,) = kept
-    _share_tensors(ray)
-    torch.set_num_threads(threads)
-    if ref.hex() not in _made:
-        _made.clear()
-        _made[ref.hex()] = ray.get(ref)
-    return {name: tensor.cpu() for name, tensor in _made[ref.hex()](index, silent).items()}
+    _prepare(ray, threads)
+    make = _made.get(ref.hex(), lambda: ray.get(ref))
+    return {name: tensor.cpu() for name, tensor in make(index, silent).items()}
 
 
 def _do(work: Callable[[Progress], Value], threads: int) -> Value:
     """In a worker: one piece of work."""
     import ray
 
+    _prepare(ray, threads)
+    return work(silent)
+
+
+def _prepare(ray: Any, threads: int) -> None:
+    """A worker does first what every process of ours does."""
     _share_tensors(ray)
     torch.set_num_threads(threads)
-    return work(silent)
+    keep_freed_memory()
 
 
 def _connected(address: str) -> Any:

@@ -53,6 +53,13 @@ class Execution(ABC):
         """What one piece of work gives."""
 
     @abstractmethod
+    def together(self, works: Sequence[Callable[[], Value]]) -> list[Value]:
+        """What each of several pieces of work that call `made` gives; where it can, one does not wait for another.
+
+        They run in this process and never two at once: one goes on where another waits for its shards.
+        """
+
+    @abstractmethod
     def crew(self, workers: int, threads: int) -> AbstractContextManager["Crew"]:
         """Those that tasks are given to, with so many threads each; none of them outlives the `with` block."""
 
@@ -85,6 +92,9 @@ class Local(Execution):
 
     def done(self, work: Callable[[Progress], Value], progress: Progress) -> Value:
         return work(progress)
+
+    def together(self, works: Sequence[Callable[[], Value]]) -> list[Value]:
+        return [work() for work in works]
 
     @contextmanager
     def crew(self, workers: int, threads: int) -> Iterator[Crew]:

@@ -170,3 +170,12 @@ def family(name: str, cases: Iterable[tuple[Any, ...]], make: Callable[..., Entr
     """Entries that differ in one thing: its name comes first in each case."""
     for label, *rest in cases:
         yield make(f"{name}: {label}", *rest)
+
+
+def says(name: str, value: str) -> Callable[[dict[str, torch.Tensor], dict[str, str]], None]:
+    """Metadata of a safetensors file with another value."""
+
+    def change(tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
+        metadata[name] = value
+
+    return change

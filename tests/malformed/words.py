@@ -66,9 +66,9 @@ MODULES = both(
 """What the command line names is run: its mistakes are one line all the same."""
 
 NUMBERS = {
-    "--epochs": ("", "-1", "nan", "a"),
+    "--epochs": ("", "-1", "1.5", "nan", "a"),
     "--lr": ("", "-1", "inf", "-inf", "nan", "1e999", "a"),
-    "--batch-size": ("0", "-1", "a", "9" * 30),
+    "--batch-size": ("0", "-1", "2.5", "a", "9" * 30),
     "--weight-decay": ("-1", "nan", "inf"),
     "--label-smoothing": ("-1", "1", "nan"),
     "--average": ("-1", "1", "nan"),

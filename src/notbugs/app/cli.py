@@ -3,11 +3,13 @@
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, get_args
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter, convert
 
 from notbugs.errors import NotbugsError
 from notbugs.ranks import ranks_of_torchrun
@@ -15,11 +17,29 @@ from notbugs.ranks import ranks_of_torchrun
 LONGEST = 2000
 """Letters of a message."""
 
+STOPPED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
+PATIENCE = 5.0
+"""Seconds that other ranks give the first to say what went wrong: torchrun ends all at the first failure."""
+
+
+def exactly(type_: Any, tokens: Sequence[Any]) -> Any:
+    """What the words say in that type; cyclopts alone would round 1.5 to a whole number."""
+    kinds = {type_, *get_args(type_)}
+    if int in kinds and not kinds & {float, str}:
+        for token in tokens:
+            if "." in token.value:
+                raise ValueError(f"{token.value} is no whole number.")
+    return convert(type_, tokens)
+
+
 app = App(
     name="notbugs",
     help="Which features does a classifier use, and what happens when you take them away?",
     help_flags=["--help", "-h"],
     version_flags=["--version"],
+    default_parameter=Parameter(converter=exactly),
     suppress_keyboard_interrupt=False,  # else Ctrl-C would end the program before `main` can say what comes next
 )
 
@@ -49,7 +69,7 @@ def main(tokens: Sequence[str] | None = None) -> None:
     except (CycloptsError, NotbugsError) as error:
         fail(str(error), code=2)
     except KeyboardInterrupt:
-        fail("stopped; the same command goes on with what was finished", code=130)
+        fail("stopped; the same command goes on with what was finished", code=STOPPED)
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has had enough
         sys.exit(141)
@@ -78,9 +98,15 @@ def _fail_in_the_users_code(error: Exception) -> None:
 
 
 def fail(message: str, *, code: int) -> None:
-    """One line on stderr, and the exit code; of several ranks the first speaks."""
-    if ranks_of_torchrun().is_first:
-        print(f"notbugs: {_plain(message)}", file=sys.stderr)  # noqa: T201
+    """One line on stderr, and the exit code. Of several ranks the first speaks; another does if it fails alone."""
+    ranks, rank = ranks_of_torchrun(), ""
+    if not ranks.is_first:
+        if code == STOPPED:
+            _end_rank(code)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # from torchrun, as soon as the first has ended
+        time.sleep(PATIENCE)
+        rank = f"rank {ranks.rank}: "
+    print(f"notbugs: {rank}{_plain(message)}", file=sys.stderr)  # noqa: T201
     _end_rank(code)
     sys.exit(code)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -83,16 +84,22 @@ def audit_job(
             return conflict_job(job, name, subject, built[0])
 
         makers["conflict"] = conflict
-    stages: list[dict[str, Run]] = []
-    for subject in subjects:
-        of_subject = {}
-        for section, make in makers.items():
-            if section == "features" and not can_be_asked(subject, data):
-                continue
-            stage = f"{section}, {subject.named}" if len(subjects) > 1 else section
-            inside = replace(job, root=run.path, progress=watch(stage))
-            of_subject[section] = make(inside, section, subject)
-        stages.append(of_subject)
+    asked = [
+        (number, section)
+        for number, subject in enumerate(subjects)
+        for section in makers
+        if section != "features" or can_be_asked(subject, data)
+    ]
+
+    def stage_of(number: int, section: str) -> Run:
+        subject = subjects[number]
+        stage = f"{section}, {subject.named}" if len(subjects) > 1 else section
+        return makers[section](replace(job, root=run.path, progress=watch(stage)), section, subject)
+
+    runs = job.on.together([partial(stage_of, *one) for one in asked])
+    stages: list[dict[str, Run]] = [{} for _ in subjects]
+    for (number, section), stage in zip(asked, runs, strict=True):
+        stages[number][section] = stage
     if run.is_done:
         return run
     merged: dict[str, dict[str, Any]] = {"metrics": {}, "intervals": {}, "counts": {}}
@@ -107,7 +114,7 @@ def audit_job(
                 }
             whose = f"{subjects[number - 1].named}, " if len(stages) > 1 else ""
             flags += [{**flag, "of": f"{whose}{flag['of']}", "model": number} for flag in result["flags"]]
-    everything = [stage for made in stages for stage in made.values()] + [one.built for one in built]
+    everything = [stage for made in stages for stage in made.values()] + [one.built for one in built[:1]]
     run.finish(
         {
             "command": "audit",
