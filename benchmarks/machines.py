@@ -44,8 +44,9 @@ class Machines:
                 raise RuntimeError((self._directory / "machine-0.log").read_text()[-500:])
             time.sleep(0.1)
 
-    def add(self) -> subprocess.Popen[bytes]:
-        return self._start(f"--address={self.address}")
+    def add(self, *, gpus: int = 0) -> subprocess.Popen[bytes]:
+        """Another machine; its GPUs are only counted."""
+        return self._start(f"--address={self.address}", f"--num-gpus={gpus}")
 
     def kill(self, machine: subprocess.Popen[bytes]) -> None:
         """As when it loses its power."""
@@ -63,6 +64,7 @@ class Machines:
             started = subprocess.Popen(
                 [sys.executable, "-m", "ray.scripts.scripts", "start", *options, "--num-cpus=1", "--block"],
                 env=self.environment, stdout=log, stderr=log, start_new_session=True,
+                cwd=self._directory,  # as on a cluster: not where commands are given
             )  # fmt: skip
         self._started.append(started)
         return started

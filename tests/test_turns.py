@@ -6,7 +6,7 @@ import time
 import pytest
 
 from notbugs.alone import alone_in
-from notbugs.turns import in_turns, my_turn, while_waiting
+from notbugs.turns import interleave, my_turn, while_waiting
 
 
 def test_one_goes_on_while_another_waits() -> None:
@@ -25,7 +25,7 @@ def test_one_goes_on_while_another_waits() -> None:
         second_is_done.set()
         return "b"
 
-    assert in_turns([first, second]) == ["a", "b"]
+    assert interleave([first, second]) == ["a", "b"]
     assert said[0] == "first begins"
     assert said.index("second") < said.index("first ends")
 
@@ -47,7 +47,7 @@ def test_nobody_sends_before_those_in_front_have_sent_all() -> None:
         with while_waiting():
             time.sleep(0.01)
 
-    in_turns([lambda number=number: work(number) for number in range(4)])
+    interleave([lambda number=number: work(number) for number in range(4)])
     assert sent == sorted(sent)
     assert len(sent) == 12
 
@@ -67,7 +67,7 @@ def test_the_first_error_ends_all() -> None:
         raise ValueError("here")
 
     with pytest.raises(ValueError, match="here"):
-        in_turns([waits, fails])
+        interleave([waits, fails])
     assert ended == ["waits"]
 
 
@@ -83,14 +83,14 @@ def test_never_two_at_once() -> None:
             with while_waiting():
                 time.sleep(0.0005)
 
-    in_turns([lambda number=number: work(number) for number in range(4)])
+    interleave([lambda number=number: work(number) for number in range(4)])
 
 
 def test_alone_nothing_is_waited_for() -> None:
     assert my_turn() is None
     with while_waiting():
         pass
-    assert in_turns([]) == []
+    assert interleave([]) == []
 
 
 def test_two_that_want_one_directory_have_it_one_after_the_other(tmp_path) -> None:
@@ -104,5 +104,5 @@ def test_two_that_want_one_directory_have_it_one_after_the_other(tmp_path) -> No
                 time.sleep(0.3)
             inside.append(number)
 
-    in_turns([lambda: work(0), lambda: work(1)])
+    interleave([lambda: work(0), lambda: work(1)])
     assert inside in ([0, 0, 1, 1], [1, 1, 0, 0])

@@ -6,7 +6,7 @@ from typing import Any, final
 
 from notbugs.data.labeled import LabeledImages
 from notbugs.errors import NotbugsError
-from notbugs.execution import Watch
+from notbugs.execution import LOCAL, Execution, Watch
 from notbugs.jobs import (
     Job,
     Plan,
@@ -78,9 +78,10 @@ def run_comparison(
     seed: int,
     precision: str = "auto",
     watch: Watch = lambda stage: silent,
+    on: Execution = LOCAL,
 ) -> Run:
-    """Train, or find, every model, and audit them side by side; `data` gives the training images of each by name,
-    and is asked when they are needed.
+    """Train, or find, every model, here, and audit them side by side, `on` what is asked for; `data` gives the
+    training images of each by name, and is asked when they are needed.
 
     All models begin with the same weights and see their images in the same order: what differs is what they are
     compared by. The result is that of the audit, its metrics named `<model>.<metric>`. Raises what training raises.
@@ -106,7 +107,7 @@ def run_comparison(
         trained = train_job(job, name, spec, images, config, validation=part)
         seconds += trained.result["seconds"]
         subjects.append(Subject(model=trained_model(trained, test.images.device), named=name))
-    job = Job(root=run.path, seed=seed, precision=precision)
+    job = Job(root=run.path, seed=seed, precision=precision, on=on)
     audit = audit_job(
         job, "audit", subjects, part, threat=comparison.threat, plan=comparison.plan, watch=watch
     )

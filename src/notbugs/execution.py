@@ -53,7 +53,7 @@ class Execution(ABC):
         """What one piece of work gives."""
 
     @abstractmethod
-    def together(self, works: Sequence[Callable[[], Value]]) -> list[Value]:
+    def interleaved(self, works: Sequence[Callable[[], Value]]) -> list[Value]:
         """What each of several pieces of work that call `made` gives; where it can, one does not wait for another.
 
         They run in this process and never two at once: one goes on where another waits for its shards.
@@ -71,8 +71,11 @@ class Crew(ABC):
     """How many tasks can run at once."""
 
     @abstractmethod
-    def begin(self, task: Task, stage: str) -> Future[None]:
-        """Have a task done; what it reports comes as messages of that stage."""
+    def begin(self, task: Task, stage: str, *, hands_on: bool = False) -> Future[None]:
+        """Have a task done; what it reports comes as messages of that stage.
+
+        `hands_on`: it gives its work to the same execution, shard by shard, and waits rather than works.
+        """
 
     @abstractmethod
     def messages(self) -> Iterator[Message]:
@@ -93,7 +96,7 @@ class Local(Execution):
     def done(self, work: Callable[[Progress], Value], progress: Progress) -> Value:
         return work(progress)
 
-    def together(self, works: Sequence[Callable[[], Value]]) -> list[Value]:
+    def interleaved(self, works: Sequence[Callable[[], Value]]) -> list[Value]:
         return [work() for work in works]
 
     @contextmanager
@@ -121,7 +124,7 @@ class _Processes(Crew):
     def __init__(self, pool: ProcessPoolExecutor, slots: int, messages: Any) -> None:
         self.slots, self._pool, self._messages = slots, pool, messages
 
-    def begin(self, task: Task, stage: str) -> Future[None]:
+    def begin(self, task: Task, stage: str, *, hands_on: bool = False) -> Future[None]:
         return self._pool.submit(task, _report)
 
     def messages(self) -> Iterator[Message]:
@@ -166,8 +169,10 @@ def side_by_side(
     workers: int,
     watch: Watch,
     on: Execution = LOCAL,
+    hands_on: Collection[str] = (),
 ) -> None:
-    """Run tasks in `workers` processes, each with its share of the threads; `after` names what a task waits for.
+    """Run tasks in `workers` processes, each with its share of the threads; `after` names what a task waits for,
+    `hands_on` those that give their own work to `on`.
 
     Of those that can begin, the first in order begins. A small network on a CPU gains little from a second thread,
     and loses much when something else wants the core; a second process gains nearly all. A cluster takes as many
@@ -189,7 +194,7 @@ def side_by_side(
             unfinished = {*waiting, *running}
             ready = [name for name in waiting if unfinished.isdisjoint(after.get(name, ()))]
             for name in ready[: crew.slots - len(running)]:
-                running[name] = crew.begin(waiting.pop(name), name)
+                running[name] = crew.begin(waiting.pop(name), name, hands_on=name in hands_on)
             if not running:
                 raise ValueError(f"tasks that wait for each other: {sorted(waiting)}")
             wait(running.values(), timeout=0.1, return_when=FIRST_COMPLETED)

@@ -13,49 +13,65 @@ from typing import TypeVar, final
 
 Value = TypeVar("Value")
 
+
+class StoppedError(Exception):
+    """Another piece of work has failed: nobody wants this one."""
+
+
 _mine: ContextVar["Turn | None"] = ContextVar("turn", default=None)
 
 
 @final
-class Turn:
-    """One of several pieces of work, in their order."""
+class Floor:
+    """What one thread at a time has."""
 
-    def __init__(self, before: "Turn | None", floor: threading.Lock, stop: threading.Event) -> None:
-        self._before, self._floor, self._stop = before, floor, stop
+    def __init__(self) -> None:
+        self.held, self._over = threading.Lock(), threading.Event()
+
+    def close(self) -> None:
+        """Whoever takes the floor from now on ends by StoppedError."""
+        self._over.set()
+
+    def require_open(self) -> None:
+        if self._over.is_set():
+            raise StoppedError
+
+
+@final
+class Turn:
+    """One of several pieces of work: it has the floor but for when it waits."""
+
+    def __init__(self, floor: Floor, before: "Turn | None" = None) -> None:
+        self._floor, self._before = floor, before
         self.has_sent = False
         """Whether all that this one gives to others is with them: those after it may give theirs."""
 
     def may_send(self) -> bool:
         return self._before is None or (self._before.has_sent and self._before.may_send())
 
-    @contextmanager
-    def on_the_floor(self) -> Iterator[None]:
-        """Nobody else goes on meanwhile."""
-        with self._floor:
+    def take(self, work: Callable[[], Value]) -> Value:
+        """What `work` gives, with the floor."""
+        with self._floor.held:
+            self._floor.require_open()
             token = _mine.set(self)
             try:
-                yield
+                return work()
             finally:
                 self.has_sent = True
                 _mine.reset(token)
 
     @contextmanager
-    def off_the_floor(self) -> Iterator[None]:
-        self._floor.release()
+    def waiting(self) -> Iterator[None]:
+        self._floor.held.release()
         try:
             yield
         finally:
-            self._floor.acquire()
-        if self._stop.is_set():
-            raise StoppedError
-
-
-class StoppedError(Exception):
-    """Another piece of work has failed: nobody wants this one."""
+            self._floor.held.acquire()
+        self._floor.require_open()
 
 
 def my_turn() -> Turn | None:
-    """That of this thread, if `in_turns` began it."""
+    """That of this thread, if it has one."""
     return _mine.get()
 
 
@@ -66,34 +82,28 @@ def while_waiting() -> Iterator[None]:
     if turn is None:
         yield
     else:
-        with turn.off_the_floor():
+        with turn.waiting():
             yield
 
 
-def in_turns(works: Sequence[Callable[[], Value]]) -> list[Value]:
+def interleave(works: Sequence[Callable[[], Value]]) -> list[Value]:
     """What each gives. The first error ends all of them, at the next thing that they wait for, and is raised here.
 
-    >>> in_turns([lambda: 1, lambda: 2])
+    >>> interleave([lambda: 1, lambda: 2])
     [1, 2]
     """
-    floor, stop = threading.Lock(), threading.Event()
-    turns: list[Turn] = []
+    floor, turns = Floor(), list[Turn]()
     for _ in works:
-        turns.append(Turn(turns[-1] if turns else None, floor, stop))
-
-    def go(turn: Turn, work: Callable[[], Value]) -> Value:
-        with turn.on_the_floor():
-            return work()
-
+        turns.append(Turn(floor, turns[-1] if turns else None))
     with ThreadPoolExecutor(max(1, len(works))) as pool:
-        running = [pool.submit(go, turn, work) for turn, work in zip(turns, works, strict=True)]
+        running = [pool.submit(turn.take, work) for turn, work in zip(turns, works, strict=True)]
         try:
             for one in as_completed(running):
                 one.result()
         except BaseException:
-            stop.set()
+            floor.close()
             raise
     return [one.result() for one in running]
 
 
-__all__ = ["Turn", "in_turns", "my_turn", "while_waiting"]
+__all__ = ["Floor", "StoppedError", "Turn", "interleave", "my_turn", "while_waiting"]

@@ -32,10 +32,11 @@ def model(tmp_path: Path) -> Path:
     return path
 
 
-def start(cluster: Machines, *command: object) -> subprocess.Popen[str]:
+def start(cluster: Machines, *command: object, cwd: Path | None = None) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, *map(str, command)],
         env=cluster.environment,
+        cwd=cwd,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -101,6 +102,74 @@ def test_an_audit_is_the_same(tmp_path: Path, cluster: Machines, model: Path) ->
     assert files(tmp_path / "ray") == files(tmp_path / "local")
 
 
+def test_a_study_is_the_same_also_of_relative_paths(tmp_path: Path, cluster: Machines) -> None:
+    """The machines of the cluster run elsewhere."""
+    command = ["study", "digits", "--arch", "convnet-8-8-8-8"]
+    there = ("--out", "ray", "--on", "ray", "--ray-address", cluster.address)
+    finish(start(cluster, *notbugs(*command, *there), cwd=tmp_path))
+    finish(start(cluster, *notbugs(*command, "--out", "local"), cwd=tmp_path))
+    assert files(tmp_path / "ray") == files(tmp_path / "local")
+
+
+NESTED = """
+import sys, time
+from functools import partial
+from pathlib import Path
+import torch
+from notbugs.cluster import OnRay
+from notbugs.cluster.connection import connected
+from notbugs.execution import side_by_side
+from notbugs.progress import silent
+
+def shard(index, progress):
+    return {"index": torch.tensor(index)}
+
+def build(where, name, on, watch):
+    watch(name)(1, 1, "")
+    found = sorted(int(made["index"]) for _, made in on.made(shard, range(3), lambda index: silent))
+    Path(where, name).write_text(str(found))
+
+def train(where, watch):
+    Path(where, "model").write_text("trained")
+
+where, on = sys.argv[1], OnRay(address=sys.argv[2], gpus=1)
+while "GPU" not in connected(on.address).cluster_resources():
+    time.sleep(0.1)
+tasks = {name: partial(build, where, name, on) for name in ("one", "other")} | {"model": partial(train, where)}
+side_by_side(tasks, after={}, workers=3, watch=lambda stage: silent, on=on, hands_on=("one", "other"))
+"""
+
+
+def test_stages_that_need_a_gpu_for_their_shards_leave_it_to_them(tmp_path: Path, cluster: Machines) -> None:
+    cluster.add(gpus=1)
+    (tmp_path / "script.py").write_text(NESTED)
+    process = start(cluster, tmp_path / "script.py", tmp_path, cluster.address)
+    try:
+        _, errors = process.communicate(
+            timeout=100
+        )  # there is one GPU: who waits while it has it waits for ever
+    finally:
+        process.kill()
+    assert process.returncode == 0, errors
+    assert [(tmp_path / name).read_text() for name in ("one", "other", "model")] == ["[0, 1, 2]"] * 2 + [
+        "trained"
+    ]
+
+
+def test_what_a_cluster_is_not_for_is_refused(tmp_path: Path, cluster: Machines, model: Path) -> None:
+    for words, line in (
+        (("train", "--data", "digits"), "train runs here"),
+        (
+            ("build", "robust", "--data", "digits", "--model", model, "--ray-gpus", 1),
+            "needs a GPU here as well",
+        ),
+    ):
+        process = start(cluster, *notbugs(*words, "--on", "ray", "--out", tmp_path / "runs"))
+        assert line in process.communicate()[1]
+        assert process.returncode == 2
+    assert not (tmp_path / "runs").exists()
+
+
 SCRIPT = """
 import sys, time
 from functools import partial
@@ -129,7 +198,7 @@ tasks = {name: partial(note, where, name) for name in ("last", "first", "free")}
 side_by_side(tasks, after={"last": ["first"]}, workers=2, watch=watch, on=on)
 print(seen)
 tasks = {"wrong": refuse, "never": partial(note, where, "never")}
-for gpus, asked in ((0, tasks), (1, tasks)):
+for gpus, asked in ((0, tasks), (2, tasks)):
     try:
         side_by_side(asked, after={"never": ["wrong"]}, workers=2, watch=lambda stage: silent,
             on=OnRay(address=sys.argv[2], gpus=gpus))
@@ -149,7 +218,7 @@ def test_tasks_wait_for_what_they_need_and_errors_come_home(tmp_path: Path, clus
     assert last[0] >= first[1]
     assert eval(seen) == {"first": 2, "free": 2, "last": 2}
     assert refused == "this cannot be done"
-    assert "no machine of the cluster has the 1 CPU and 1 GPU that a task takes" in missing
+    assert "no machine of the cluster has the 1 CPU and 2 GPU that a task takes" in missing
     assert not (tmp_path / "never").exists()
 
 

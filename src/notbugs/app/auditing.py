@@ -19,7 +19,7 @@ from notbugs.app.options import (
     load_images,
     located,
     say,
-    settle,
+    settled,
     show,
 )
 from notbugs.locations import Location
@@ -108,7 +108,7 @@ def audit(
     from notbugs.runs import find_classifier, load_classifier, source_digest
     from notbugs.threats import MaskFile, parse_threat
 
-    settle(common)
+    common = settled(common)
     require_positive("n", n)
     if not models:
         raise NotbugsError(

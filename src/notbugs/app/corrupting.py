@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from notbugs.app.cli import app
-from notbugs.app.options import DEFAULT, Common, Data, DataRoot, Split, job_of, load_images, settle, show
+from notbugs.app.options import DEFAULT, Common, Data, DataRoot, Split, job_of, load_images, settled, show
 from notbugs.errors import NotbugsError, require_positive
 
 
@@ -45,7 +45,7 @@ def corrupt(
     from notbugs.jobs import corrupt_job
     from notbugs.shifts import COMMON, CORRUPTIONS
 
-    settle(common)
+    common = settled(common)
     sets = {"all": tuple(CORRUPTIONS), "common": tuple(COMMON)}
     names = sets.get(corruptions) or tuple(name.strip() for name in corruptions.split(","))
     strengths = _numbers(severities)

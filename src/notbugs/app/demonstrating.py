@@ -18,7 +18,7 @@ from notbugs.app.options import (
     load_images,
     require_same_classes,
     say,
-    settle,
+    settled,
     sketched,
 )
 
@@ -55,7 +55,7 @@ def demo(
     from notbugs.models import zoo_card
     from notbugs.runs import find_classifier
 
-    settle(common)
+    common = settled(common, on_ray="demo serves from one machine")
     # Visitors are drawn for side by side; one image gains nothing from a second thread.
     torch.set_num_threads(1)
     examples = load_images(sketched(data, model), data_root, common, split="test").part(MOST_EXAMPLES)

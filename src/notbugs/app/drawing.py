@@ -16,7 +16,7 @@ from notbugs.app.options import (
     job_of,
     load_images,
     require_same_classes,
-    settle,
+    settled,
     shipped_card,
     show,
     sketched,
@@ -222,7 +222,7 @@ def _draw(name: str, canvas: Canvas, common: Common, **parameters: Any) -> None:
     from notbugs.jobs import Subject, draw_job
     from notbugs.runs import find_classifier, source_digest
 
-    settle(common)
+    common = settled(common)
     require_positive("n", canvas.n)
     model = find_classifier(canvas.model, device=device_of(common))
     canvas = replace(canvas, data=sketched(canvas.data, canvas.model))

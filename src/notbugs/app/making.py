@@ -18,7 +18,7 @@ from notbugs.app.options import (
     located,
     of_rank,
     processes_to_read,
-    settle,
+    settled,
     show,
 )
 from notbugs.errors import NotbugsError
@@ -78,7 +78,7 @@ def train(
 
     ranks = ranks_of_torchrun()
     common = of_rank(common, ranks)
-    settle(common)
+    common = settled(common, on_ray="train runs here, on several GPUs or machines by torchrun")
     if workers is not None and workers < 0:
         raise NotbugsError(f"workers must be >= 0, got {workers}")
     device = device_of(common)
@@ -163,7 +163,7 @@ def build(
     from notbugs.runs import load_classifier
     from notbugs.threats import parse_threat
 
-    settle(common)
+    common = settled(common)
     builder: Builder
     for_match, for_push = {"--start": start, "--relative": relative}, {"--threat": threat}
     _refuse(kind, for_push if kind in ("robust", "nonrobust") else for_match)

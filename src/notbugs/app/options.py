@@ -115,16 +115,34 @@ class Output:
 SAY = Output()
 
 
-def settle(common: Common) -> None:
-    """Checks and settings that come before any work."""
+def settled(common: Common, *, on_ray: str = "") -> Common:
+    """The options after the checks and settings that come before any work.
+
+    What a machine decides for itself is decided here for all of a cluster. `on_ray` says why a command is not for
+    one, and what is.
+    """
     from notbugs.hardware import choose_precision, keep_freed_memory
 
-    choose_precision(common.precision, device_of(common))
+    device = device_of(common)
+    precision = choose_precision(common.precision, device)
     if common.seed < 0:
         raise NotbugsError(f"seed must be >= 0, got {common.seed}")
     if common.on == "local" and (common.ray_address or common.ray_gpus >= 0):
         raise NotbugsError("--ray-address and --ray-gpus go with --on ray")
     keep_freed_memory()
+    if common.on == "local":
+        return common
+    if on_ray:
+        raise NotbugsError(f"{on_ray}; leave out --on ray")
+    if device.index is not None:
+        raise NotbugsError(f"Ray gives every task a GPU of its own; leave out --device {device}")
+    if common.ray_gpus > 0 and device.type != "cuda":
+        raise NotbugsError(
+            "--ray-gpus needs a GPU here as well, where it is decided for all what is computed on: give the command "
+            "on a machine of the cluster that has one"
+        )
+    out = common.out.absolute() if isinstance(common.out, Path) else common.out
+    return replace(common, device=device.type, precision=str(precision).removeprefix("torch."), out=out)
 
 
 def device_of(common: Common) -> "torch.device":

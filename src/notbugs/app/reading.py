@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from notbugs.app.cli import app
-from notbugs.app.options import DEFAULT, SAY, Common, DataRoot, Output, located, settle, show_paths
+from notbugs.app.options import DEFAULT, SAY, Common, DataRoot, Output, located, settled, show_paths
 from notbugs.errors import NotbugsError
 from notbugs.locations import Location
 
@@ -68,5 +68,5 @@ def doctor(*, common: Common = DEFAULT) -> None:
     """
     from notbugs.app.doctor import examine, print_findings
 
-    settle(common)
+    common = settled(common)
     print_findings(examine(common), as_json=common.json, only_wrong=common.quiet)

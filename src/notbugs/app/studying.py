@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, partial
+from socket import gethostname
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
@@ -17,7 +18,7 @@ from notbugs.app.options import (
     execution_of,
     load_images,
     say,
-    settle,
+    settled,
     show,
 )
 from notbugs.errors import NotbugsError, unknown
@@ -68,7 +69,7 @@ def study(
     from notbugs.jobs import model_spec
     from notbugs.study import open_study, rejudged, run_study
 
-    settle(common)
+    common = settled(common)
     if name in recipes.COMPARISONS:
         _compare(name, data, data_root, arch, common)
         return
@@ -87,7 +88,7 @@ def study(
             say(f"{chosen.name}: {images}, {chosen.arch}, {chosen.threat}{time}")
         with watching(quiet=common.quiet) as watch:
             if common.on == "ray" or (images.images.device.type == "cpu" and (os.cpu_count() or 1) > 1):
-                _prepare(chosen, data_root, common, watch)
+                _prepare(chosen, data_root, common, run.path, watch)
             run_study(chosen, images, test, watch=watch, **keywords)
     is_changed = was_done and rejudged(chosen, run)
     if is_changed or not (was_done and run.report.is_file()):
@@ -124,18 +125,27 @@ def _compare(name: str, data: str, data_root: Location | None, arch: str, common
         say(f"{chosen.name}: {', '.join(chosen.models)}; {whole(chosen.source)}, {chosen.arch}{time}")
     with watching(quiet=common.quiet) as watch:
         run = run_comparison(
-            chosen, images, test, root=common.out, seed=common.seed, precision=common.precision, watch=watch
+            chosen,
+            images,
+            test,
+            root=common.out,
+            seed=common.seed,
+            precision=common.precision,
+            watch=watch,
+            on=execution_of(common),
         )
     write_report(run, originals=test.part(chosen.tested))
     show(run, common)
 
 
-def _prepare(study: "Study", data_root: Location | None, common: Common, watch: "Watch") -> None:
-    """Run the stages that do not need each other side by side; `run_study` then finds them done."""
+def _prepare(
+    study: "Study", data_root: Location | None, common: Common, there: Location, watch: "Watch"
+) -> None:
+    """Run the stages that do not need each other side by side, `there`; `run_study` then finds them done."""
     from notbugs.execution import side_by_side
     from notbugs.study import Built, Trained
 
-    work = partial(_stage, study, data_root, common)
+    work = partial(_stage, study, data_root, common, there)
 
     def is_fast(name: str) -> bool:
         one = study.models[name]
@@ -149,20 +159,34 @@ def _prepare(study: "Study", data_root: Location | None, common: Common, watch: 
     after |= {f"test_{name}": study.measured_with(name) for name in study.measured}
     tasks = {stage: partial(work, stage) for stage in (*models, *sets, *tests)}
     workers = min(os.cpu_count() or 1, len(models))
-    side_by_side(tasks, after=after, workers=workers, watch=watch, on=execution_of(common))
+    # Of a set that is built every shard is a task of its own.
+    side_by_side(
+        tasks, after=after, workers=workers, watch=watch, on=execution_of(common), hands_on=frozenset(sets)
+    )
 
 
-def _stage(study: "Study", data_root: Location | None, common: Common, stage: str, watch: "Watch") -> None:
-    """One stage, in a worker: a study's directories are all that it shares with the others."""
+def _stage(
+    study: "Study", data_root: Location | None, common: Common, there: Location, stage: str, watch: "Watch"
+) -> None:
+    """One stage, in a worker: a study's directories are all that it shares with the others.
+
+    Raises NotbugsError if the worker does not see them, or would compute something else.
+    """
     from notbugs.execution import LOCAL
     from notbugs.study import open_study
 
     images, test = (one.to(device_of(common)) for one in _both_splits(study.source, data_root, common.seed))
-    # Of a set that is built every shard is a task of its own.
+    if not (there / "config.json").is_file():
+        raise NotbugsError(f"{gethostname()} does not see {there}: all machines need the same --out")
     on = execution_of(common) if stage.startswith("data_") else LOCAL
     stages = open_study(
         study, images, test, root=common.out, seed=common.seed, precision=common.precision, watch=watch, on=on
     )
+    if stages.run.path != there:
+        raise NotbugsError(
+            f"on {gethostname()} this would be another study, {stages.run.path.name}: all machines need the same "
+            "version of notbugs and the same images"
+        )
     if stage in study.models:
         stages.model(stage)
     elif stage.startswith("data_"):

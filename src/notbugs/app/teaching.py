@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from notbugs.app.cli import app
-from notbugs.app.options import DEFAULT, Common, job_of, settle, show
+from notbugs.app.options import DEFAULT, Common, job_of, settled, show
 
 Name = Literal[
     "all", "useful-features", "gaussian", "accurate-and-robust", "tradeoff", "sample-complexity", "perturbations",
@@ -35,7 +35,7 @@ def theory(
     from notbugs.jobs import theory_job
     from notbugs.lessons import LESSONS
 
-    settle(common)
+    common = settled(common, on_ray="theory takes two minutes on one machine")
     with watching(quiet=common.quiet) as watch:
         run = theory_job(job_of(common, watch(name)), list(LESSONS) if name == "all" else [name], watch=watch)
     write_report(run)

@@ -96,7 +96,7 @@ def audit_job(
         stage = f"{section}, {subject.named}" if len(subjects) > 1 else section
         return makers[section](replace(job, root=run.path, progress=watch(stage)), section, subject)
 
-    runs = job.on.together([partial(stage_of, *one) for one in asked])
+    runs = job.on.interleaved([partial(stage_of, *one) for one in asked])
     stages: list[dict[str, Run]] = [{} for _ in subjects]
     for (number, section), stage in zip(asked, runs, strict=True):
         stages[number][section] = stage

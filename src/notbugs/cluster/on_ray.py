@@ -1,0 +1,140 @@
+"""A shard is a task with declared resources.
+
+What it needs (model, images) is put into the object store once, and read in place by all workers of a machine. When a
+worker dies, or its machine, Ray gives the task to another.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, final
+
+from torch import Tensor
+
+from notbugs.cluster.connection import (
+    RETRIES,
+    Settings,
+    connected,
+    errors_of,
+    prepare,
+    resources,
+    settings_here,
+    slots_of,
+)
+from notbugs.cluster.stages import Tasks
+from notbugs.data.recent import Recent
+from notbugs.execution import Crew, Execution, Make, Value
+from notbugs.progress import Progress, silent
+from notbugs.turns import interleave, my_turn, while_waiting
+
+AHEAD = 2
+"""Shards under way for each that can run: a worker never waits for the next, and few results for the disk."""
+
+POLL = 0.1
+"""Seconds after which one of several pieces of work looks whether its turn has come."""
+
+KEPT = 2
+"""What makes shards, of how many jobs a worker holds it: where one ends, another begins."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class OnRay(Execution):
+    """The cluster at `address`; without one, this machine. `gpus`: what a task takes of one.
+
+    Stages of a study read the images and write their directories themselves: all machines need the same paths.
+    """
+
+    address: str = ""
+    gpus: float = 0.0
+
+    def made(
+        self, make: Make, indices: Sequence[int], inside: Callable[[int], Progress]
+    ) -> Iterator[tuple[int, Mapping[str, Tensor]]]:
+        """Each shard as it is done, in any order; what happens inside a shard is not reported."""
+        if not indices:
+            return
+        ray, settings = connected(self.address), settings_here()
+        needed = resources(ray, self.gpus, settings.threads)
+        ahead = AHEAD * slots_of(ray, needed)
+        task = ray.remote(**needed, max_retries=RETRIES)(_make)
+        kept = (
+            None  # not before its turn: it holds the images, and the object store has room for few of these
+        )
+        waiting, turn = list(reversed(indices)), my_turn()
+        running: dict[Any, int] = {}
+        try:
+            while waiting or running:
+                while waiting and len(running) < ahead and (turn is None or turn.may_send()):
+                    kept = kept or ray.put(make)
+                    index = waiting.pop()
+                    running[task.remote([kept], index, settings)] = index
+                if turn is not None:
+                    turn.has_sent = not waiting
+                with while_waiting():
+                    ready = _ready(ray, list(running), None if turn is None else POLL)
+                for done in ready:
+                    with errors_of(ray):
+                        tensors = ray.get(done)
+                    yield running.pop(done), tensors
+        finally:
+            for left in running:
+                ray.cancel(left, force=True)
+
+    def interleaved(self, works: Sequence[Callable[[], Value]]) -> list[Value]:
+        return interleave(works)
+
+    def done(self, work: Callable[[Progress], Value], progress: Progress) -> Value:
+        ray, settings = connected(self.address), settings_here()
+        needed = resources(ray, self.gpus, settings.threads)
+        slots_of(ray, needed)
+        task = ray.remote(**needed, max_retries=RETRIES)(_do)
+        progress(0, 1, "somewhere in the cluster")
+        with errors_of(ray):
+            found: Value = ray.get(task.remote(work, settings))
+        progress(1, 1, "")
+        return found
+
+    @contextmanager
+    def crew(self, workers: int, threads: int) -> Iterator[Crew]:
+        ray = connected(self.address)
+        settings = settings_here(threads)
+        crew = Tasks(ray, resources(ray, self.gpus, threads), settings)
+        try:
+            with errors_of(ray):
+                yield crew
+        finally:
+            crew.end()
+
+
+def _ready(ray: Any, running: list[Any], timeout: float | None) -> list[Any]:
+    if not running:  # others have their turn
+        time.sleep(POLL)
+        return []
+    ready, _ = ray.wait(running, num_returns=1, timeout=timeout)
+    return list(ready)
+
+
+_made: Recent[Make] = Recent(lambda make: 1, most=KEPT)
+
+
+def _make(kept: list[Any], index: int, settings: Settings) -> dict[str, Tensor]:
+    """In a worker: what makes shards is read once, and held until others are asked for."""
+    import ray
+
+    (ref,) = kept
+    prepare(ray, settings)
+    make = _made.get(ref.hex(), lambda: ray.get(ref))
+    return {name: tensor.cpu() for name, tensor in make(index, silent).items()}
+
+
+def _do(work: Callable[[Progress], Value], settings: Settings) -> Value:
+    """In a worker: one piece of work."""
+    import ray
+
+    prepare(ray, settings)
+    return work(silent)
+
+
+__all__ = ["OnRay"]
