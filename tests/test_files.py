@@ -1,11 +1,16 @@
 """Files are written whole or not at all."""
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
+from notbugs.alone import alone_in
 from notbugs.errors import NotbugsError
 from notbugs.files import appearing, make_directory, write_atomically
+from notbugs.partial import partial_name, sweep
 
 
 @pytest.mark.parametrize(
@@ -48,8 +53,49 @@ def test_directories(tmp_path):
     assert os.listdir(tmp_path / "a") == ["b"]
 
 
+def killed_writer_of(path):
+    """The name that a process has chosen which is no more."""
+    script = f"from pathlib import Path; from notbugs.partial import partial_name as p; print(p(Path({str(path)!r})))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return Path(done.stdout.strip())
+
+
+def test_what_is_swept_was_left_by_the_dead_or_is_old(tmp_path):
+    ours, dead, elsewhere, old = (
+        partial_name(tmp_path / "file"),
+        killed_writer_of(tmp_path / "file"),
+        tmp_path / ".file.other-host.1.00000000.partial",
+        tmp_path / ".file.other-host.2.00000000.partial",
+    )
+    for path in (ours, dead, elsewhere, old):
+        path.write_text("half")
+    os.utime(old, (0, 0))
+    (tmp_path / "file").write_text("whole")
+    sweep(tmp_path)
+    assert set(tmp_path.iterdir()) == {ours, elsewhere, tmp_path / "file"}
+    assert partial_name(tmp_path / "file") != ours, "two threads may write the same file"
+
+
+def test_who_waits_alone_sweeps_the_directory(tmp_path):
+    (tmp_path / "checkpoint").mkdir()
+    left = killed_writer_of(tmp_path / "checkpoint" / "state.safetensors")
+    left.write_text("half")
+    with alone_in(tmp_path):
+        assert not left.exists()
+
+
+def test_ctrl_c_leaves_nothing(tmp_path, monkeypatch):
+    def interrupted(handle):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(tmp_path / "file", "content")
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_a_killed_process_left_is_removed(tmp_path):
-    left = tmp_path / ".copy.1234.partial"
+    left = killed_writer_of(tmp_path / "copy")
     left.mkdir()
     (left / "half").write_text("written")
     with appearing(tmp_path / "copy") as directory:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from notbugs.locations import Location
+from notbugs.partial import sweep
 from notbugs.progress import Progress, silent
 from notbugs.turns import while_waiting
 
@@ -38,6 +39,11 @@ def alone_in(directory: Location, progress: Progress = silent) -> Iterator[None]
                 progress(0, 1, "waiting for another process that works on the same")
                 with while_waiting():
                     time.sleep(EVERY)
+            for place in (
+                directory,
+                *directory.glob("*/"),
+            ):  # what was half-written when somebody was killed here
+                sweep(place)
         yield
     finally:
         os.close(handle)

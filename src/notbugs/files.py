@@ -1,14 +1,15 @@
 """Writing so that a file is either the old one or the new one, never half of it."""
 
+import glob
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from notbugs.errors import NotbugsError
 from notbugs.locations import Location, changed, reaching
+from notbugs.partial import partial_name, sweep
 
 
 def write_atomically(path: Location, content: bytes | str) -> None:
@@ -22,19 +23,20 @@ def write_atomically(path: Location, content: bytes | str) -> None:
             path.write_bytes(data)
         changed(path)
         return
-    temporary = None
+    temporary = partial_name(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            temporary = Path(file.name)
+        with temporary.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(0o644)
         temporary.replace(path)
-    except OSError as error:
-        if temporary is not None:
+    except BaseException as error:  # Ctrl-C as well
+        with suppress(OSError):
             temporary.unlink(missing_ok=True)
+        if not isinstance(error, OSError):
+            raise
         raise NotbugsError(
             f"cannot write {path}: {error.strerror or error}; free space or choose another --out"
         ) from error
@@ -58,9 +60,8 @@ def appearing(path: Path) -> Iterator[Path]:
     """
     if path.is_symlink() or (path.exists() and not (path.is_dir() and not any(path.iterdir()))):
         raise NotbugsError(f"{path} already exists and is not empty; name a new directory or remove it")
-    hidden = path.parent / f".{path.name}.{os.getpid()}.partial"
-    for left in path.parent.glob(f".{path.name}.*.partial"):  # by a process that was killed
-        shutil.rmtree(left, ignore_errors=True)
+    hidden = partial_name(path)
+    sweep(path.parent, glob.escape(path.name))
     try:
         hidden.mkdir(parents=True)
     except OSError as error:

@@ -54,7 +54,8 @@ def _line_for(stage: str) -> Progress:
             ended = is_end
             return
         last, ended = now, is_end
-        left = "" if done == total else f", {(now - started) / done * (total - done):.0f} s left"
+        is_known = 0 < done < total  # who waits for another process has done nothing yet
+        left = f", {(now - started) / done * (total - done):.0f} s left" if is_known else ""
         said = f" ({note})" if note else ""
         print(f"{stage}: {done}/{total} in {now - started:.0f} s{left}{said}", file=sys.stderr)  # noqa: T201
 

@@ -13,6 +13,7 @@ from notbugs.data.eight_bit import eight_bit, folder_names, require_png, write_p
 from notbugs.data.labeled import LabeledImages
 from notbugs.errors import NotbugsError
 from notbugs.files import appearing
+from notbugs.partial import partial_name
 from notbugs.progress import Progress, silent
 from notbugs.shifts import Corruption
 from notbugs.shifts.corruptions import require_brightness
@@ -126,10 +127,10 @@ def _parts(
 def _write_array(path: Path, shifts: int, data: LabeledImages, parts: Iterator[Part]) -> None:
     """An array that need not fit into memory: parts come in order, and are appended."""
     n, channels, height, width = data.images.shape
-    hidden = path.parent / f".{path.name}.partial"
+    hidden = partial_name(path)
     header = {"descr": "|u1", "fortran_order": False, "shape": (shifts * n, height, width, channels)}
     try:
-        with hidden.open("wb") as file:
+        with hidden.open("xb") as file:
             np.lib.format.write_array_header_1_0(file, header)
             for _, _, pixels in parts:
                 file.write(np.ascontiguousarray(pixels.transpose(0, 2, 3, 1)).data)
