@@ -3,13 +3,18 @@
 import os
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from threading import Event, Thread
+from time import sleep
 
 import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from notbugs.alone import alone_in
 from notbugs.attacks import PGD
 from notbugs.data import Augmentation, LabeledImages, load
 from notbugs.errors import NotbugsError
@@ -121,7 +126,30 @@ def main(directory: Path, ranks: Ranks) -> None:
                 raise NotbugsError("the disk is full")
     except NotbugsError as error:
         said.append(str(error))
+    try:
+        job(directory / ("runs" if ranks.is_first else "elsewhere"), ranks)
+    except NotbugsError as error:
+        said.append(str(error))
+    with held(next((directory / "runs").iterdir()), seconds=0.7 if ranks.is_first else 0):
+        job(directory / "runs", ranks)
     (directory / f"rank{ranks.rank}.txt").write_text("\n".join(said))
+
+
+@contextmanager
+def held(path: Path, *, seconds: float) -> Iterator[None]:
+    """As by another process that works on the same, for so long."""
+    has_it = Event()
+
+    def hold() -> None:
+        with alone_in(path):
+            has_it.set()
+            sleep(seconds)
+
+    thread = Thread(target=hold if seconds else has_it.set)
+    thread.start()
+    has_it.wait()
+    yield
+    thread.join()
 
 
 if __name__ == "__main__":

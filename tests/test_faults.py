@@ -27,7 +27,7 @@ from notbugs.integrity import digest_of
 from notbugs.jobs import Job, build_job, model_spec, train_job
 from notbugs.models import build, save_model
 from notbugs.recipes import targeted_attack
-from notbugs.runs import Run
+from notbugs.runs import Run, load_classifier
 from notbugs.threats import L2
 from notbugs.training import TrainConfig
 
@@ -68,6 +68,20 @@ def test_a_damaged_shard_alone_is_made_again(tmp_path: Path, caplog: pytest.LogC
     assert files(tmp_path) == whole
     assert (shards[1].stat().st_ino, shards[1].stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     assert caplog.messages == [f"{shards[place]} is damaged: it is made again" for place in (0, 2)]
+
+
+def test_a_damaged_model_is_refused_and_trained_again(tmp_path: Path) -> None:
+    """Any flipped bit gives other weights, most of them finite."""
+    training = command(tmp_path, "train", "--data", "digits", "--arch", "convnet-8-8-8-8", "--epochs", "1")
+    subprocess.run(training, check=True, capture_output=True)
+    (model,) = tmp_path.glob("*/model.safetensors")
+    whole = model.read_bytes()
+    flip(model, -40)
+    with pytest.raises(NotbugsError, match=r"model\.safetensors is damaged"):
+        load_classifier(model.parent)
+    again = subprocess.run(training, check=True, capture_output=True, text=True)
+    assert "model.safetensors is damaged" in again.stderr
+    assert model.read_bytes() == whole
 
 
 def test_what_an_audit_found_and_somebody_changed_is_found_again(tmp_path: Path) -> None:
@@ -172,8 +186,26 @@ def test_a_clock_that_runs_backwards_changes_nothing(tmp_path: Path, monkeypatch
         now = iter(range(10**9, 0, -100))
         monkeypatch.setattr(time, "time", lambda: float(next(now)))  # noqa: B023
     assert files(tmp_path / "backwards") == files(tmp_path / "forwards")
-    for result in tmp_path.rglob("result.json"):
-        assert json.loads(result.read_text())["seconds"] >= 0
+
+
+def test_files_from_the_future_are_files(tmp_path: Path) -> None:
+    """A clock that was set back: what is there is newer than anything that is written now."""
+    run = built(tmp_path)
+    whole, shards = files(tmp_path), sorted(run.path.glob("shard-*"))
+    shards[1].unlink()
+    (run.path / "result.json").unlink()
+    for path in tmp_path.rglob("*"):
+        os.utime(path, (2**32, 2**32))
+    kept = shards[0].stat().st_ino
+    assert built(tmp_path).is_done
+    assert files(tmp_path) == whole
+    assert shards[0].stat().st_ino == kept
+    training = command(tmp_path, "train", "--data", "digits", "--arch", "convnet-8-8-8-8", "--epochs", "1")
+    subprocess.run(training, check=True, capture_output=True)
+    for path in tmp_path.rglob("*"):
+        os.utime(path, (2**32, 2**32))
+    again = subprocess.run([*training, "--json"], check=True, capture_output=True, text=True)
+    assert json.loads(again.stdout)["metrics"]["clean_accuracy"] > 0
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing_half(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def partial_name(path: Path) -> Path:
 
 
 def sweep(directory: Path, name: str = "*") -> None:
-    """Remove what was begun in a directory as `name` and whose writer is no more; whoever writes now is left alone."""
+    """Remove what was begun in a directory as `name` and whose writer is no more; who writes now is left alone."""
     for left in directory.glob(f".{name}.*.partial"):
         with suppress(OSError):  # another sweeps as well
             if not _is_abandoned(left):

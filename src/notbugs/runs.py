@@ -22,7 +22,7 @@ from notbugs.errors import NotbugsError
 from notbugs.files import make_directory, write_atomically
 from notbugs.foreign import from_json, require_regular
 from notbugs.locations import Location, location, reaching
-from notbugs.models import LIBRARIES, ImageClassifier, load_model, pretrained, zoo_model
+from notbugs.models import LIBRARIES, ImageClassifier, load_model, model_digest, pretrained, zoo_model
 from notbugs.provenance import provenance
 from notbugs.tensors import Classifier
 
@@ -84,6 +84,10 @@ class Run:
         """Write `result.json`: from here on the run is done."""
         write_atomically(self.path / "result.json", to_json({"schema": SCHEMA, **result}))
         self._seconds.unlink(missing_ok=True)
+
+    def reopen(self) -> None:
+        """What was finished is not what it was: it is made again."""
+        (self.path / "result.json").unlink(missing_ok=True)
 
     def withdraw(self) -> None:
         """Remove what `open_run` made: what was asked for is refused, and nothing has been done yet."""
@@ -148,6 +152,17 @@ def open_run(root: Location, name: str, config: Mapping[str, Any], *, world_size
     return run
 
 
+def model_of(run: Run) -> ImageClassifier:
+    """The model of a training run, in evaluation mode. Raises NotbugsError if its result tells of another one."""
+    model = load_model(run.model)
+    told = run.result.get("model") if run.is_done else None
+    if told not in (None, model_digest(model)):
+        raise NotbugsError(
+            f"{run.model} is damaged: its result tells of another model; its command makes it again"
+        )
+    return model
+
+
 def load_classifier(path: Location) -> ImageClassifier:
     """The model of a run directory or a .safetensors file, in evaluation mode.
 
@@ -158,7 +173,7 @@ def load_classifier(path: Location) -> ImageClassifier:
             unfinished = (path / "checkpoint").is_dir()
             hint = "; its training has not finished: run the same command again" if unfinished else ""
             raise NotbugsError(f"{path} holds no model.safetensors{hint}")
-        path = path / "model.safetensors"
+        return model_of(Run(path))
     elif not path.exists():
         raise NotbugsError(f"there is no model at {path}; give a run directory or a .safetensors file")
     return load_model(path)

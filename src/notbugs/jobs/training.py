@@ -1,6 +1,7 @@
 """Training as a run directory: begun, resumed and finished by the same call."""
 
 import json
+import logging
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 
@@ -12,12 +13,13 @@ from notbugs.data.labeled import LabeledImages
 from notbugs.errors import NotbugsError
 from notbugs.files import write_atomically
 from notbugs.jobs.job import Job, resolved_precision
-from notbugs.models import ImageClassifier, ModelSpec, build, load_model, model_digest, save_model
+from notbugs.models import ImageClassifier, ModelSpec, build, model_digest, save_model
 from notbugs.models.registry import skeleton
+from notbugs.progress import Progress
 from notbugs.ranks import ALONE, Ranks
-from notbugs.runs import Run, open_run
+from notbugs.runs import Run, model_of, open_run
 from notbugs.seeds import Rows
-from notbugs.training import EpochMetrics, TrainConfig, summed, together, train
+from notbugs.training import EpochMetrics, TrainConfig, on_any, summed, together, train
 
 
 def model_spec(arch: str, data: LabeledImages) -> ModelSpec:
@@ -70,11 +72,14 @@ def train_job(
     with ExitStack() as held:
         with together(ranks, device):
             if ranks.is_first:
-                begun = open_run(job.root, name, described, world_size=ranks.world_size)
-                held.enter_context(alone_in(begun.path, job.progress))
+                open_run(job.root, name, described, world_size=ranks.world_size)
         with together(ranks, device):  # the others find what the first has made
             run = open_run(job.root, name, described)
-        if run.is_done:
+        _alone(run, job.progress, ranks, device, held)
+        with together(ranks, device):
+            if ranks.is_first and run.is_done and not _is_whole(run):
+                run.reopen()
+        if _is_done(run, ranks, device):
             return run
         clock = run.clock()
         history: list[EpochMetrics] = []
@@ -130,5 +135,37 @@ def train_job(
 
 
 def trained_model(run: Run, device: torch.device) -> ImageClassifier:
-    """The model of a finished training run, in evaluation mode."""
-    return load_model(run.model).to(device)
+    """The model of a finished training run, in evaluation mode. Raises NotbugsError if it is damaged."""
+    return model_of(run).to(device)
+
+
+def _alone(run: Run, progress: Progress, ranks: Ranks, device: torch.device, held: ExitStack) -> None:
+    """The first rank claims the directory; the others are told that it waits, and do not take it for dead."""
+    if not ranks.is_first:
+        while on_any(False, ranks, device):
+            pass
+        return
+
+    def wait(done: int, total: int, note: str) -> None:
+        on_any(True, ranks, device)
+        progress(done, total, note)
+
+    held.enter_context(alone_in(run.path, wait))
+    on_any(False, ranks, device)
+
+
+def _is_whole(run: Run) -> bool:
+    try:
+        model_of(run)
+    except NotbugsError as error:
+        logging.getLogger("notbugs").warning("%s", error)
+        return False
+    return True
+
+
+def _is_done(run: Run, ranks: Ranks, device: torch.device) -> bool:
+    """Raises NotbugsError on all ranks where they see different files."""
+    done = on_any(run.is_done, ranks, device)
+    if on_any(run.is_done != done, ranks, device):
+        raise NotbugsError(f"not all ranks see what is in {run.path}: all machines need the same --out")
+    return done

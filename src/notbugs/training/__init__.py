@@ -3,7 +3,7 @@
 from notbugs.training.checkpoint import EpochMetrics
 from notbugs.training.config import TrainConfig
 from notbugs.training.contrast import Contrast
-from notbugs.training.distributed import process_group, summed, together
+from notbugs.training.distributed import on_any, process_group, summed, together
 from notbugs.training.loop import DivergedError, train
 from notbugs.training.probe import DECAY, ITERATIONS, Layer, probe
 
@@ -15,6 +15,7 @@ __all__ = [
     "DivergedError",
     "process_group",
     "summed",
+    "on_any",
     "together",
     "DECAY",
     "ITERATIONS",
