@@ -2,6 +2,7 @@
 
 import pickle
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -190,6 +191,15 @@ def test_a_shift_is_made_in_memory_or_refused(sources, monkeypatch, shift) -> No
     with pytest.raises(NotbugsError, match="is made in memory"):
         load(source)
     assert len(load(f"digits@{shift}", stored=True)) == 1297  # in memory in any case
+
+
+def test_a_digest_goes_along_to_a_device(sources) -> None:
+    there = load(sources["parquet"], stored=True)
+    assert there.to("cpu") is there
+    far = replace(there, images=there.images.to("cuda"))  # nothing is read
+    vars(far)["digest"] = "known"
+    assert far.to("cpu").digest == "known"
+    assert far.relabeled(far.labels).to("cpu").digest == there.digest
 
 
 def with_memory(monkeypatch):
