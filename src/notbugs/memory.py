@@ -46,10 +46,8 @@ def _left_by_cgroup() -> Iterator[int]:
                 continue
             root, limit, usage = _CGROUPS[0] if controllers == "" else _CGROUPS[1]
             own = PurePosixPath(group)  # inside a container the root
-            for path in (
-                own,
-                *own.parents,
-            ):  # the inner one often says "max", and one further out has a limit
+            # The inner one often says "max", and one further out has a limit.
+            for path in (own, *own.parents):
                 where = Path(root.format(path))
                 with suppress(OSError, ValueError):
                     left = int((where / limit).read_text()) - int((where / usage).read_text())

@@ -39,9 +39,7 @@ def read_ahead(images: Images, batches: Iterable[Tensor], *, workers: int = 0) -
         return
     loader = DataLoader(
         _Batches(images.to("cpu").shared_by(workers + 1)),  # this process reads as well: tests, for one
-        sampler=(
-            rows.cpu() for rows in batches
-        ),  # a row number of a GPU would have every worker open that GPU
+        sampler=(rows.cpu() for rows in batches),  # every worker would open the GPU that a row number is on
         batch_size=None,
         num_workers=workers,
         multiprocessing_context="spawn",  # a forked process would have our threads' locks, and not our threads
