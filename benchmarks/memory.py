@@ -1,7 +1,8 @@
-"""`python -m benchmarks.memory`: `build` and `audit` of more images than fit into the memory that they may take.
+"""`python -m benchmarks.memory`: `build`, `audit`, `train` of more images than fit into the memory they may take.
 
 The images are planted ones, written as Parquet, and built sets of them. Each command is a process that is not given
-more than the limit (RLIMIT_DATA); what it had in memory at most is what the kernel says of it when it has ended.
+more than the limit (RLIMIT_DATA), and each of the processes that it starts as much; what it had in memory at most
+is what the kernel says of it, or of the largest of these, when it has ended.
 """
 
 import argparse
@@ -19,18 +20,20 @@ import pyarrow.parquet as pq
 
 from benchmarks.environments import SCRATCH
 from benchmarks.run import setting, write
-from notbugs.data import export
+from notbugs.data import LabeledImages, export
 from notbugs.data.planted import planted
 from notbugs.models import build, save_model
 
 A_FILE = 4000
+A_TEST = 1000
+ARCH = "convnet-8-16-16-16"
 
 
 def main() -> None:
     options = arguments()
     with TemporaryDirectory(dir=options.scratch) as directory:
         where = Path(directory)
-        save_model(build("convnet-8-16-16-16", classes=10, seed=0), where / "model.safetensors")
+        save_model(build(ARCH, classes=10, seed=0), where / "model.safetensors")
         parquet = written(where / "parquet", options.images)
         model = str(where / "model.safetensors")
         building = ["build", "det", "--steps", "5", "--model", model]
@@ -56,22 +59,30 @@ def main() -> None:
             [*auditing, "reliance", "--data", f"parquet:{parquet}", "--n", str(options.images)],
             where / "audit-all", options,
         )  # fmt: skip
+        training = ["train", "--arch", ARCH, "--epochs", "1", "--workers", "2", "--buffer", "10000"]
+        told["train, 2 workers, parquet"] = limited(
+            [*training, "--data", f"parquet:{parquet}"], where / "train", options
+        )
     write(
         options.out, {**setting("memory", options), "images": options.images, "limit": options.limit, **told}
     )
 
 
 def written(directory: Path, count: int) -> Path:
-    """Planted images as Parquet files of one split, as the hub has them."""
+    """Planted images as Parquet files, as the hub has them: so many for training, and a few for tests."""
     (directory / "data").mkdir(parents=True)
     files = -(-count // A_FILE)
     for number in range(files):
         part = planted("train", count=min(A_FILE, count - number * A_FILE), seed=number)
-        with TemporaryDirectory() as scratch:
-            (file,) = (export(part, f"{scratch}/one", "parquet") / "data").iterdir()
-            table = pq.read_table(file, columns=["img", "label"])
-            pq.write_table(table, directory / "data" / f"train-{number:05d}-of-{files:05d}.parquet")
+        _write(part, directory / "data" / f"train-{number:05d}-of-{files:05d}.parquet")
+    _write(planted("test", count=A_TEST), directory / "data" / "test-00000-of-00001.parquet")
     return directory
+
+
+def _write(part: LabeledImages, path: Path) -> None:
+    with TemporaryDirectory() as scratch:
+        (file,) = (export(part, f"{scratch}/one", "parquet") / "data").iterdir()
+        pq.write_table(pq.read_table(file, columns=["img", "label"]), path)
 
 
 def limited(command: Sequence[str], out: Path, options: argparse.Namespace) -> dict[str, Any]:

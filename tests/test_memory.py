@@ -1,5 +1,7 @@
 """How much memory is left: by the machine, by the control group, by the limits of the process."""
 
+import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -7,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from notbugs import memory
+from notbugs.data import recent as recent_file
 from notbugs.data.recent import Recent
-from notbugs.memory import available_memory
+from notbugs.memory import UNTOLD, available_memory
 
 LIMITED = """
 import resource, sys
@@ -46,6 +49,51 @@ def test_a_control_group_counts_and_its_cache_does_not(
     assert available_memory() == 3_500_000
     (tmp_path / "memory.max").write_text("max\n")
     assert available_memory() > 10_000_000
+
+
+@pytest.mark.parametrize("limited", ["", "slice", "slice/job", "slice/job/step"])
+def test_a_limit_of_any_group_around_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limited: str
+) -> None:
+    for group in ("", "slice", "slice/job", "slice/job/step"):
+        (tmp_path / "groups" / group).mkdir(exist_ok=True, parents=True)
+        limit = "5000000" if group == limited else "max"
+        for name, content in (("max", limit), ("current", "4000000"), ("stat", "inactive_file 0")):
+            (tmp_path / "groups" / group / f"memory.{name}").write_text(f"{content}\n")
+    groups = tmp_path / "cgroup"
+    groups.write_text("0::/slice/job/step\n")
+    version = (f"{tmp_path / 'groups'}{{}}", "memory.max", "memory.current")
+    monkeypatch.setattr(memory, "_CGROUPS", (version,) * 2)
+    monkeypatch.setattr(memory, "_OWN_GROUPS", str(groups))
+    assert available_memory() == 1_000_000
+
+
+def test_where_nothing_says_how_much_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(file: str) -> dict[str, int]:
+        raise FileNotFoundError(file)
+
+    monkeypatch.delattr(os, "sysconf")
+    monkeypatch.setattr(memory, "_kilobytes", absent)
+    monkeypatch.setattr(memory, "_OWN_GROUPS", str(tmp_path / "none"))
+    assert available_memory() == UNTOLD
+
+
+def test_processes_that_read_at_once_keep_no_more_than_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recent_file, "available_memory", lambda: 8 * 120)
+
+    def kept(recent: Recent[str]) -> int:
+        for number in range(200):
+            recent.get(number, lambda: "a")
+        return len(recent.keys())
+
+    assert kept(Recent(len)) == 120
+    assert kept(Recent(len, processes=3)) == 40
+    assert kept(pickle.loads(pickle.dumps(Recent(len, processes=3)))) == 40
+    for name in ("RANK", "LOCAL_RANK"):
+        monkeypatch.setenv(name, "1")
+    for name, value in (("TORCHELASTIC_RUN_ID", "one"), ("WORLD_SIZE", "16"), ("LOCAL_WORLD_SIZE", "8")):
+        monkeypatch.setenv(name, value)
+    assert kept(Recent(len, processes=3)) == 5
 
 
 def test_what_was_read_last_is_kept_while_there_is_room() -> None:

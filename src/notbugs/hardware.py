@@ -49,6 +49,11 @@ def choose_precision(precision: str, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if precision == "bfloat16" else torch.float32
 
 
+def free_memory_of(device: torch.device) -> int | None:
+    """Bytes that are left on a device with memory of its own; None where it shares the machine's."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
+
+
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Arithmetic whose rounding does not depend on the number of threads: sums are split differently by more."""

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 _CGROUPS = (
     ("/sys/fs/cgroup{}", "memory.max", "memory.current"),
@@ -17,13 +17,18 @@ _LIMITS = {"RLIMIT_AS": "VmSize", "RLIMIT_DATA": "VmData"}
 """Limits of a process (`ulimit -v`, `ulimit -d`), and where Linux says what it has taken of them."""
 
 
+UNTOLD = 4 << 30
+"""Bytes that are taken to be left where nothing says (Windows): what a small machine has."""
+
+
 def available_memory() -> int:
-    """Bytes that can still be taken: the least that the machine, the control group and the process's limits leave.
+    """Bytes that can still be taken: the least that the machine, its control groups and the process's limits leave.
+    Where none of them says, 4 GiB.
 
     >>> available_memory() > 0
     True
     """
-    return max(0, min((*_left_by_machine(), *_left_by_cgroup(), *_left_by_limits())))
+    return max(0, min((*_left_by_machine(), *_left_by_cgroup(), *_left_by_limits()), default=UNTOLD))
 
 
 def _left_by_machine() -> Iterator[int]:
@@ -40,7 +45,9 @@ def _left_by_cgroup() -> Iterator[int]:
             if controllers not in ("", "memory"):
                 continue
             root, limit, usage = _CGROUPS[0] if controllers == "" else _CGROUPS[1]
-            for path in (group, ""):  # inside a container its own group is the root
+            own = PurePosixPath(group)  # inside a container the root
+            # The inner one often says "max", and one further out has a limit.
+            for path in (own, *own.parents):
                 where = Path(root.format(path))
                 with suppress(OSError, ValueError):
                     left = int((where / limit).read_text()) - int((where / usage).read_text())

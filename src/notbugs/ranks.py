@@ -8,11 +8,14 @@ from typing import final
 @final
 @dataclass(frozen=True, kw_only=True)
 class Ranks:
-    """`rank` of `world_size` processes, `local_rank` on this machine. The first one writes and speaks for all."""
+    """`rank` of `world_size` processes; on this machine `local_rank` of `local_world_size`. The first one writes and
+    speaks for all.
+    """
 
     rank: int = 0
     world_size: int = 1
     local_rank: int = 0
+    local_world_size: int = 1
 
     @property
     def is_first(self) -> bool:
@@ -30,8 +33,12 @@ def ranks_of_torchrun() -> Ranks:
     """What torchrun says in the environment; alone where nothing was started by it."""
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         return ALONE
-    rank, world_size, local = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
-    return Ranks(rank=rank, world_size=world_size, local_rank=local)
+    return Ranks(
+        rank=int(os.environ["RANK"]),
+        world_size=int(os.environ["WORLD_SIZE"]),
+        local_rank=int(os.environ["LOCAL_RANK"]),
+        local_world_size=int(os.environ["LOCAL_WORLD_SIZE"]),
+    )
 
 
 __all__ = ["ALONE", "Ranks", "ranks_of_torchrun"]

@@ -2,6 +2,7 @@
 
 import pickle
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -123,6 +124,82 @@ def test_what_does_not_fit_stays_where_it_is(sources, monkeypatch) -> None:
     assert [isinstance(data.images, StoredImages) for data in read.values()] == [True, False]
     monkeypatch.setattr(stored, "available_memory", lambda: 10**6)
     assert not isinstance(load(sources["parquet"]).part(10).images, StoredImages)  # few of them fit
+
+
+def test_what_does_not_fit_on_its_device_stays_where_it_is(sources, monkeypatch) -> None:
+    asked = []
+    monkeypatch.setattr(stored, "free_memory_of", lambda device: asked.append(device.type) or 10**6)
+    for source in sources.values():
+        found = load(source, for_device="cuda")
+        assert isinstance(found.images, StoredImages)
+        assert found.images.device.type == "cpu"
+    assert set(asked) == {"cuda"}
+    assert isinstance(found.images.to("cuda").read_if_it_fits(), StoredImages)
+
+
+@pytest.mark.parametrize(
+    "size, numbers, expected",
+    [
+        (25, {"free": 100}, True),
+        (26, {"free": 100}, False),
+        (25, {"free": 100, "processes": 8}, False),
+        (3, {"free": 100, "processes": 8}, True),
+        (25, {"free": 100, "free_on_device": 100}, True),
+        (25, {"free": 100, "free_on_device": 99}, False),
+        (3, {"free": 100, "free_on_device": 12, "processes": 8}, True),  # ranks have GPUs of their own
+    ],
+)
+def test_what_fits(size, numbers, expected) -> None:
+    assert stored.fits(size, **numbers) == expected
+
+
+def test_ranks_divide_the_memory_of_their_machine(sources, monkeypatch) -> None:
+    monkeypatch.setattr(stored, "available_memory", lambda: 10**7)  # 60 images are 0.7 MB
+    assert not isinstance(load(sources["parquet"]).images, StoredImages)
+    told = {
+        "RANK": "8",
+        "WORLD_SIZE": "16",
+        "LOCAL_RANK": "0",
+        "LOCAL_WORLD_SIZE": "8",
+        "TORCHELASTIC_RUN_ID": "a",
+    }
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    assert isinstance(load(sources["parquet"]).images, StoredImages)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_tagged_images_stay_where_they_are(sources, kind) -> None:
+    here, there = (load(f"tagged:{sources[kind]}", stored=is_stored) for is_stored in (False, True))
+    assert isinstance(there.images, StoredImages)
+    assert not isinstance(here.images, StoredImages)
+    rows = torch.tensor([31, 3, 3, 0])
+    assert there.images[rows].equal(here.images[rows])
+    assert (there.digest, there.origin) == (here.digest, here.origin)
+    assert there.part(9).digest == here.part(9).digest
+    assert pickle.loads(pickle.dumps(there.images.shared_by(3)))[rows].equal(here.images[rows])
+
+
+@pytest.mark.parametrize("shift", ["fog:3", "low:8"])
+def test_a_shift_is_made_in_memory_or_refused(sources, monkeypatch, shift) -> None:
+    source = f"{sources['parquet']}@{shift}"
+    assert not isinstance(load(source).images, StoredImages)
+    with pytest.raises(NotbugsError, match=rf"@{shift} is made in memory, .* shift fewer of them") as caught:
+        load(source, stored=True)
+    assert "\n" not in str(caught.value)
+    monkeypatch.setattr(stored, "available_memory", lambda: 10**6)
+    with pytest.raises(NotbugsError, match="is made in memory"):
+        load(source)
+    assert len(load(f"digits@{shift}", stored=True)) == 1297  # in memory in any case
+
+
+def test_a_digest_goes_along_to_a_device(sources) -> None:
+    there = load(sources["parquet"], stored=True)
+    assert there.to("cpu") is there
+    far = replace(there, images=there.images.to("cuda"))  # nothing is read
+    vars(far)["digest"] = "known"
+    assert far.to("cpu").digest == "known"
+    assert far.relabeled(far.labels).to("cpu").digest == there.digest
 
 
 def with_memory(monkeypatch):

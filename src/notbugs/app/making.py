@@ -109,7 +109,7 @@ def train(
                 config,
                 validation=test,
                 ranks=ranks,
-                workers=processes_to_read(ranks.world_size) if workers is None else workers,
+                workers=processes_to_read(ranks) if workers is None else workers,
             )
     if ranks.is_first:
         write_report(run)

@@ -13,7 +13,7 @@ from cyclopts import Parameter
 
 from notbugs.errors import NotbugsError
 from notbugs.locations import Location, location
-from notbugs.ranks import Ranks
+from notbugs.ranks import ALONE, Ranks
 
 if TYPE_CHECKING:
     import torch
@@ -172,12 +172,13 @@ def load_images(
 
     if root is not None and source.removeprefix("tagged:").partition("@")[0].partition(":")[0] not in ROOTED:
         raise NotbugsError(f"--data-root serves cifar10 and hf:NAME only, not {source[:80]!r}; leave it out")
-    return load(source, split=split, root=root, seed=common.seed).to(device_of(common))
+    device = device_of(common)
+    return load(source, split=split, root=root, seed=common.seed, for_device=device).to(device)
 
 
-def processes_to_read(ranks: int = 1) -> int:
-    """How many processes of each rank decode images: what the cores leave, two of which train."""
-    return max(0, min(8, ((os.cpu_count() or 1) - 2) // ranks))
+def processes_to_read(ranks: Ranks = ALONE) -> int:
+    """How many processes of each rank decode images: what the cores of its machine leave, two of which train."""
+    return max(0, min(8, ((os.cpu_count() or 1) - 2) // ranks.local_world_size))
 
 
 def sketched(source: str, model: str) -> str:

@@ -14,7 +14,6 @@ from notbugs.app.options import (
     DEFAULT,
     Common,
     DataRoot,
-    device_of,
     execution_of,
     load_images,
     say,
@@ -175,9 +174,9 @@ def _stage(
     from notbugs.execution import LOCAL
     from notbugs.study import open_study
 
-    images, test = (one.to(device_of(common)) for one in _both_splits(study.source, data_root, common.seed))
     if not (there / "config.json").is_file():
         raise NotbugsError(f"{gethostname()} does not see {there}: all machines need the same --out")
+    images, test = _both_splits(study.source, data_root, common)
     on = execution_of(common) if stage.startswith("data_") else LOCAL
     stages = open_study(
         study, images, test, root=common.out, seed=common.seed, precision=common.precision, watch=watch, on=on
@@ -197,15 +196,10 @@ def _stage(
 
 @cache
 def _both_splits(
-    source: str, data_root: Location | None, seed: int
+    source: str, data_root: Location | None, common: Common
 ) -> tuple["LabeledImages", "LabeledImages"]:
-    """Training and test images, read once a worker."""
-    from notbugs.data import load
-
-    return (
-        load(source, split="train", root=data_root, seed=seed),
-        load(source, split="test", root=data_root, seed=seed),
-    )
+    """Training and test images, read once a worker; their digests as well, for which all of them are decoded."""
+    return load_images(source, data_root, common), load_images(source, data_root, common, split="test")
 
 
 def _chosen_study(name: str, data: str, recipe: str) -> "Study":

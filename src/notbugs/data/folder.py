@@ -22,7 +22,12 @@ _ALIASES = {"train": ("train",), "test": ("test", "validation", "valid", "val")}
 
 
 def read_folder(
-    path: Location, *, split: str = "train", size: int | None = None, stored: bool | None = None
+    path: Location,
+    *,
+    split: str = "train",
+    size: int | None = None,
+    stored: bool | None = None,
+    for_device: torch.device | str = "cpu",
 ) -> LabeledImages:
     """The images of `path/CLASS/...`, or of `path/train/CLASS/...` and `path/test/CLASS/...` where those
     exist.
@@ -32,7 +37,8 @@ def read_folder(
     image of each class is. Files that are not called .jpg .jpeg .png .webp .bmp .gif, and names that begin
     with a dot, are ignored. How images become RGB of one size: see `notbugs.data.decoding`; up to 1000
     evenly spaced images of the training split decide the size, unless `size` (pixels) does. `stored`: leave them in
-    their files until they are asked for (`StoredImages`); by default what does not fit into memory.
+    their files until they are asked for (`StoredImages`); by default what does not fit into memory, also not into
+    that of `for_device`, to which they will go.
 
     Raises NotbugsError, naming the file, for a path that is no readable folder, one without class folders,
     a class folder without images, a class that is in the test split only, and an image that does not
@@ -66,7 +72,9 @@ def read_folder(
     step = -(-len(train_files) // _DECIDE)
     frame = choose_frame(_contents(str(file) for file, _ in train_files[::step]), size=size)
     return LabeledImages(
-        images=read_or_stored(FolderReader(tuple(str(file) for file, _ in files), frame), stored=stored),
+        images=read_or_stored(
+            FolderReader(tuple(str(file) for file, _ in files), frame), stored=stored, for_device=for_device
+        ),
         labels=torch.tensor([label for _, label in files]),
         class_names=class_names,
         origin=Origin(name=path.resolve().name),
@@ -153,3 +161,6 @@ class FolderReader(Reader):
 
     def read(self, rows: np.ndarray) -> Images:
         return decode_images(_contents(self.files[row] for row in rows), count=len(rows), frame=self.frame)
+
+    def shared_by(self, processes: int) -> "FolderReader":
+        return self  # it keeps nothing

@@ -136,12 +136,18 @@ class LabeledImages:
         return self._narrowed(torch.arange(count, device=self.labels.device) * len(self) // count)
 
     def to(self, device: torch.device | str) -> "LabeledImages":
-        return replace(
-            self,
-            images=self.images.to(device),
-            labels=self.labels.to(device),
-            columns={name: column.to(device) for name, column in self.columns.items()},
-        )
+        """The same data set on a device; one whose images are there is itself. A digest that is known stays known:
+        for it all images are read.
+        """
+        images, labels = self.images.to(device), self.labels.to(device)
+        columns = {name: column.to(device) for name, column in self.columns.items()}
+        there = [images is self.images, labels is self.labels]
+        if all(there + [columns[name] is column for name, column in self.columns.items()]):
+            return self
+        moved = replace(self, images=images, labels=labels, columns=columns)
+        if "digest" in vars(self):
+            vars(moved)["digest"] = self.digest
+        return moved
 
     def relabeled(self, labels: torch.Tensor) -> "LabeledImages":
         """The same images under other labels."""

@@ -27,6 +27,7 @@ def read_parquet(
     label_column: str | None = None,
     origin: Origin | None = None,
     stored: bool | None = None,
+    for_device: torch.device | str = "cpu",
 ) -> LabeledImages:
     """The images of a Parquet file, or of all files of one split below a directory.
 
@@ -37,7 +38,7 @@ def read_parquet(
     preferred to the 8-bit image. Numeric columns without nulls become `columns`. How images become RGB of
     one size: `notbugs.data.decoding`; the first 1000 of the training split decide the size, unless `size`
     (pixels) does. `stored`: leave them in the files until they are asked for (`StoredImages`); by default what does
-    not fit into memory.
+    not fit into memory, also not into that of `for_device`, to which they will go.
 
     Raises NotbugsError, naming file and row, for whatever does not read as a labelled image.
     """
@@ -65,7 +66,9 @@ def read_parquet(
     deciders = by_split.get("train") or files
     frame = None if schema.pixel_shape else deciding_frame(deciders, schema, size=size)
     return LabeledImages(
-        images=read_or_stored(ParquetReader(rows=tuple(rows), schema=schema, frame=frame), stored=stored),
+        images=read_or_stored(
+            ParquetReader(rows=tuple(rows), schema=schema, frame=frame), stored=stored, for_device=for_device
+        ),
         labels=torch.from_numpy(renumber[labels[keep]]),
         class_names=tuple(class_names[label] for label in wanted),
         origin=origin or schema.origin or Origin(name=path.resolve().stem),

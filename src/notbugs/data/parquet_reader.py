@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import final
@@ -75,6 +75,9 @@ class ParquetReader(Reader):
         else:
             images = decode_images(self._encoded(ordered), count=len(ordered), frame=self.frame)
         return images if np.array_equal(ordered, rows) else images[torch.from_numpy(places)]
+
+    def shared_by(self, processes: int) -> "ParquetReader":
+        return replace(self, recent=Recent(_bytes_of, processes=processes))
 
     def _encoded(self, rows: np.ndarray) -> Iterator[Encoded]:
         for where, content in self._contents(rows, self.schema.image):

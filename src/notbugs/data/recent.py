@@ -2,13 +2,15 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from functools import partial
 from threading import Lock
 from typing import Any, Generic, TypeVar, final
 
 from notbugs.memory import available_memory
+from notbugs.ranks import ranks_of_torchrun
 
 SHARE = 1 / 8
-"""Of the memory that was left when the first thing was kept."""
+"""Of the memory that was left when the first thing was kept: for all processes that read at once together."""
 
 Value = TypeVar("Value")
 
@@ -16,20 +18,23 @@ Value = TypeVar("Value")
 @final
 class Recent(Generic[Value]):
     """Values by key, the longest unused forgotten first; `most` bytes of them. Another process begins with none.
+    By default they are an eighth of the memory that is left, divided by the `processes` of a rank and its machine's
+    ranks: all of them look at the same moment how much that is.
 
     >>> squares = Recent[int](lambda value: 8, most=16)
     >>> [squares.get(n, lambda n=n: n * n) for n in (1, 2, 3, 1)], squares.keys()
     ([1, 4, 9, 1], [3, 1])
     """
 
-    def __init__(self, size: Callable[[Value], int], *, most: int | None = None) -> None:
-        self._size, self._most, self._lock = size, most, Lock()
+    def __init__(self, size: Callable[[Value], int], *, most: int | None = None, processes: int = 1) -> None:
+        self._size, self._most, self._processes, self._lock = size, most, processes, Lock()
         self._kept: OrderedDict[Hashable, Value] = OrderedDict()
 
     def get(self, key: Hashable, read: Callable[[], Value]) -> Value:
         with self._lock:
             if self._most is None:
-                self._most = int(SHARE * available_memory())
+                sharing = self._processes * ranks_of_torchrun().local_world_size
+                self._most = int(SHARE * available_memory() / sharing)
             if key in self._kept:
                 self._kept.move_to_end(key)
                 return self._kept[key]
@@ -44,7 +49,7 @@ class Recent(Generic[Value]):
         return list(self._kept)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Recent, (self._size,)
+        return partial(Recent, processes=self._processes), (self._size,)
 
 
 __all__ = ["Recent"]

@@ -156,11 +156,13 @@ def is_complete(directory: Location) -> bool:
     return all(is_whole(directory / entry["file"]) for entry in read_origin(directory)["shards"])
 
 
-def read_built(directory: Location, *, stored: bool | None = None) -> LabeledImages:
+def read_built(
+    directory: Location, *, stored: bool | None = None, for_device: torch.device | str = "cpu"
+) -> LabeledImages:
     """A built data set, every shard checked against its digest.
 
     `stored`: the images stay in the shards until they are asked for (`StoredImages`); by default where they do not
-    fit into memory.
+    fit into memory, also not into that of `for_device`, to which they will go.
 
     Raises NotbugsError if the set is unfinished, or a shard is missing or damaged.
     """
@@ -189,7 +191,7 @@ def read_built(directory: Location, *, stored: bool | None = None) -> LabeledIma
             raise NotbugsError(f"{path} is damaged (its digest differs); run the same build again")
     columns = read_columns(paths)
     return LabeledImages(
-        images=read_or_stored(ShardReader(tuple(paths)), stored=stored),
+        images=read_or_stored(ShardReader(tuple(paths)), stored=stored, for_device=for_device),
         labels=columns.pop("labels"),
         class_names=class_names,
         origin=origin,
@@ -241,6 +243,9 @@ class ShardReader(Reader):
     def shape(self) -> tuple[int, int, int, int]:
         channels, height, width = self._shapes[0][1:]
         return sum(shape[0] for shape in self._shapes), channels, height, width
+
+    def shared_by(self, processes: int) -> "ShardReader":
+        return self  # it keeps nothing
 
     def read(self, rows: np.ndarray) -> Images:
         images, first = torch.empty(len(rows), *self.shape[1:]), 0

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from notbugs.data.labeled import LabeledImages
+from notbugs.data.stored import StoredImages
 from notbugs.errors import NotbugsError
 from notbugs.locations import Location, location
 from notbugs.shifts import Shift, parse_shift
@@ -11,13 +12,19 @@ from notbugs.shifts import Shift, parse_shift
 def under_shift(data: LabeledImages, shift: Shift | str, *, seed: int = 0) -> LabeledImages:
     """`data` with every image changed by `shift`; labels and columns stay. What is drawn follows from `seed`.
 
-    Raises NotbugsError if a text is no shift.
+    All images are changed in memory at once: what a shift makes of one alone may differ from it by a rounding. Raises
+    NotbugsError if a text is no shift, and for stored images.
 
     >>> from notbugs.data import load
     >>> under_shift(load("digits").first(5), "high:12")
     LabeledImages(digits@high:12: 5 images 3x32x32, 10 classes)
     """
     shift = parse_shift(shift) if isinstance(shift, str) else shift
+    if isinstance(data.images, StoredImages):
+        raise NotbugsError(
+            f"{data.origin.name}@{shift} is made in memory, and its images stay on disk (as asked, or as too many): "
+            "shift fewer of them, or write corrupted copies with notbugs corrupt"
+        )
     recipe = {**data.origin.recipe, "shift": str(shift), "shift_seed": seed}
     recipe.pop("truth", None)  # closed forms are about the images as they were
     origin = replace(data.origin, name=f"{data.origin.name}@{shift}", parent=data.digest, recipe=recipe)

@@ -1,5 +1,7 @@
 """One loader for every place that labelled images come from."""
 
+import torch
+
 from notbugs.data.digits import digits
 from notbugs.data.folder import read_folder
 from notbugs.data.hub import fetch
@@ -27,6 +29,7 @@ def load(
     root: str | Location | None = None,
     seed: int = 0,
     stored: bool | None = None,
+    for_device: torch.device | str = "cpu",
 ) -> LabeledImages:
     """The labelled images that `source` names: float32 in [0, 1], NCHW.
 
@@ -49,8 +52,9 @@ def load(
 
     `split` is `train`, `test` or `all` (one after the other). `root` serves only `cifar10` and `hf:`; other
     paths are taken from the working directory. `stored`: the images of files stay there, and are read when they are
-    indexed (`StoredImages`); by default those that do not fit into memory. Raises NotbugsError where the source, the
-    split or a file is not what it should be.
+    indexed (`StoredImages`); by default those that do not fit into memory, also not into that of `for_device`, to
+    which they will go. SOURCE@SHIFT is made in memory. Raises NotbugsError where the source, the split or a file is
+    not what it should be, and for SOURCE@SHIFT of stored images.
 
     >>> load("digits", split="test")
     LabeledImages(digits: 500 images 3x32x32, 10 classes)
@@ -59,25 +63,33 @@ def load(
         raise NotbugsError(f"source {source[:40]!r}: images are tagged once; write tagged: once")
     source, shift = split_source(source)
     if shift is not None:
-        return under_shift(load(source, split=split, root=root, seed=seed), shift, seed=seed)
+        plain = load(source, split=split, root=root, seed=seed, stored=stored, for_device=for_device)
+        return under_shift(plain, shift, seed=seed)
     if split != "all":
-        return _load(source, split=split, root=root, seed=seed, stored=stored)
+        return _load(source, split, root=root, seed=seed, stored=stored, for_device=for_device)
     from notbugs.data.shards import concatenate
 
     splits = SPLITS[:1] if source.removeprefix("tagged:").startswith("built:") else SPLITS
-    parts = [_load(source, split=one, root=root, seed=seed, stored=stored) for one in splits]
+    parts = [_load(source, one, root=root, seed=seed, stored=stored, for_device=for_device) for one in splits]
     if len({isinstance(part.images, StoredImages) for part in parts}) > 1:  # one fits, another does not
         return load(source, split=split, root=root, seed=seed, stored=True)
     return concatenate(parts, origin=parts[0].origin)
 
 
 def _load(
-    source: str, *, split: str, root: str | Location | None, seed: int, stored: bool | None
+    source: str,
+    split: str,
+    *,
+    root: str | Location | None,
+    seed: int,
+    stored: bool | None,
+    for_device: torch.device | str,
 ) -> LabeledImages:
     require_split(split)
     if source.startswith("tagged:"):
-        inner = load(source.removeprefix("tagged:"), split=split, root=root, seed=seed)
-        return tagged(inner, split=split, seed=seed)
+        inner = source.removeprefix("tagged:")
+        plain = load(inner, split=split, root=root, seed=seed, stored=stored, for_device=for_device)
+        return tagged(plain, split=split, seed=seed)
     kind, colon, detail = source.partition(":")
     if kind in ("planted", "planted-spurious", "digits", "squares") and colon:
         raise NotbugsError(f"source {source!r}: {kind} takes nothing after a colon; use {kind!r}")
@@ -101,17 +113,18 @@ def _load(
             chosen = [name.strip() for name in detail.split(",")] if colon else CLASSES
             return sketches(split, classes=chosen, seed=seed)
         case "cifar10":
-            return _cifar10(detail, split=split, root=root, all_classes=not colon, stored=stored)
+            classes = [name.strip() for name in detail.split(",")] if colon else None
+            return _cifar10(classes, split, root=root, stored=stored, for_device=for_device)
         case "folder":
-            return read_folder(location(detail), split=split, stored=stored)
+            return read_folder(location(detail), split=split, stored=stored, for_device=for_device)
         case "parquet":
-            return read_parquet(location(detail), split=split, stored=stored)
+            return read_parquet(location(detail), split=split, stored=stored, for_device=for_device)
         case "hf":
-            return _from_hub(detail, split=split, root=root, stored=stored)
+            return _from_hub(detail, split, root=root, stored=stored, for_device=for_device)
         case "built":
             from notbugs.data.shards import read_built
 
-            return read_built(location(detail), stored=stored)
+            return read_built(location(detail), stored=stored, for_device=for_device)
     raise unknown("source", source, _SOURCES)
 
 
@@ -120,9 +133,13 @@ def _example(kind: str) -> str:
 
 
 def _cifar10(
-    names: str, *, split: str, root: str | Location | None, all_classes: bool, stored: bool | None
+    classes: list[str] | None,
+    split: str,
+    *,
+    root: str | Location | None,
+    stored: bool | None,
+    for_device: torch.device | str,
 ) -> LabeledImages:
-    classes = None if all_classes else [name.strip() for name in names.split(",")]
     return read_parquet(
         fetch(_CIFAR10_ON_THE_HUB) if root is None else _below(root, "cifar10"),
         split=split,
@@ -133,16 +150,26 @@ def _cifar10(
             citation="A. Krizhevsky (2009). Learning Multiple Layers of Features from Tiny Images.",
         ),
         stored=stored,
+        for_device=for_device,
     )
 
 
-def _from_hub(name: str, *, split: str, root: str | Location | None, stored: bool | None) -> LabeledImages:
+def _from_hub(
+    name: str,
+    split: str,
+    *,
+    root: str | Location | None,
+    stored: bool | None,
+    for_device: torch.device | str,
+) -> LabeledImages:
     if root is not None:
-        return read_parquet(_below(root, name), split=split, stored=stored)
+        return read_parquet(_below(root, name), split=split, stored=stored, for_device=for_device)
     org, _, rest = name.partition("/")
     short, _, config = rest.partition("/")
     directory = fetch(f"{org}/{short}" if short else org)
-    return read_parquet(directory / config, split=split, origin=Origin(name=name), stored=stored)
+    return read_parquet(
+        directory / config, split=split, origin=Origin(name=name), stored=stored, for_device=for_device
+    )
 
 
 def _below(root: str | Location, name: str) -> Location:

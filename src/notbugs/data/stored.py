@@ -1,7 +1,7 @@
 """Images that stay where they are and are read when they are indexed: a data set may be larger than memory."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, final
 
@@ -9,7 +9,9 @@ import numpy as np
 import torch
 
 from notbugs.errors import NotbugsError
+from notbugs.hardware import free_memory_of
 from notbugs.memory import available_memory
+from notbugs.ranks import ranks_of_torchrun
 from notbugs.tensors import Images
 
 SHARE = 1 / 4
@@ -27,6 +29,10 @@ class Reader(ABC):
     @abstractmethod
     def read(self, rows: np.ndarray) -> Images:
         """The images of these rows, in this order, float32. Raises NotbugsError where one cannot be read."""
+
+    @abstractmethod
+    def shared_by(self, processes: int) -> "Reader":
+        """The same reader for each of so many processes that read at once: what they keep is for all together."""
 
 
 @final
@@ -79,7 +85,19 @@ class StoredImages(torch.Tensor):
 
     def to(self, device: torch.device | str) -> "StoredImages":  # type: ignore[override]
         """The same images, which go to `device` when they are read."""
+        if torch.device(device) == self.device:
+            return self
         return StoredImages(self.reader, self.rows, device)
+
+    def shared_by(self, processes: int) -> "StoredImages":
+        """The same images for each of so many processes."""
+        return StoredImages(self.reader.shared_by(processes), self.rows, self.device)
+
+    def changed(self, change: Callable[[Images, np.ndarray], Images]) -> "StoredImages":
+        """What `change` makes of some images, of which it is told the rows, whenever they are read. What it makes of
+        one must not depend on the others.
+        """
+        return StoredImages(_Changed(self.to("cpu"), change), device=self.device)
 
     def narrowed(self, rows: torch.Tensor) -> "StoredImages":
         """These images alone, still unread."""
@@ -87,7 +105,7 @@ class StoredImages(torch.Tensor):
 
     def read_if_it_fits(self) -> Images:
         """In memory where there is room."""
-        return self[:] if _fits(self.shape) else self
+        return self[:] if _fits(self.shape, self.device) else self
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -107,10 +125,14 @@ class StoredImages(torch.Tensor):
         )
 
 
-def read_or_stored(reader: Reader, *, stored: bool | None = None) -> Images:
-    """All images in memory, or stored; by default what fits into the memory that is left."""
+def read_or_stored(
+    reader: Reader, *, stored: bool | None = None, for_device: torch.device | str = "cpu"
+) -> Images:
+    """All images in memory, or stored; by default what fits into the memory that is left, also of `for_device`, to
+    which they will go.
+    """
     if stored is None:
-        stored = not _fits(reader.shape)
+        stored = not _fits(reader.shape, torch.device(for_device))
     return StoredImages(reader) if stored else reader.read(np.arange(reader.shape[0]))
 
 
@@ -142,9 +164,48 @@ class _Joined(Reader):
             first += len(kept)
         return images
 
+    def shared_by(self, processes: int) -> "_Joined":
+        return _Joined(tuple((reader.shared_by(processes), rows) for reader, rows in self.parts))
 
-def _fits(shape: tuple[int, ...]) -> bool:
-    return size_of(shape) <= SHARE * available_memory()
+
+@final
+@dataclass(frozen=True, eq=False)
+class _Changed(Reader):
+    """What becomes of stored images."""
+
+    images: StoredImages
+    change: Callable[[Images, np.ndarray], Images]
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        count, channels, height, width = self.images.shape
+        return count, channels, height, width
+
+    def read(self, rows: np.ndarray) -> Images:
+        return self.change(self.images[rows], rows)
+
+    def shared_by(self, processes: int) -> "_Changed":
+        return _Changed(self.images.shared_by(processes), self.change)
+
+
+def fits(size: int, *, free: int, free_on_device: int | None = None, processes: int = 1) -> bool:
+    """Whether images of so many bytes may be in memory: in that of the machine, of which each of `processes` has its
+    part, and in that of the device where it has its own.
+
+    >>> fits(10, free=40), fits(10, free=40, processes=2), fits(10, free=40, free_on_device=39)
+    (True, False, False)
+    """
+    left = free / processes
+    return size <= SHARE * (left if free_on_device is None else min(left, free_on_device))
+
+
+def _fits(shape: tuple[int, ...], device: torch.device) -> bool:
+    return fits(
+        size_of(shape),
+        free=available_memory(),
+        free_on_device=free_memory_of(device),
+        processes=ranks_of_torchrun().local_world_size,
+    )
 
 
 def size_of(shape: tuple[int, ...]) -> int:
@@ -152,4 +213,4 @@ def size_of(shape: tuple[int, ...]) -> int:
     return 4 * int(np.prod(shape, dtype=np.int64))
 
 
-__all__ = ["Reader", "StoredImages", "joined", "read_or_stored", "size_of"]
+__all__ = ["Reader", "StoredImages", "fits", "joined", "read_or_stored", "size_of"]

@@ -3,15 +3,19 @@
 The spurious feature of `planted-spurious` on images of anybody's: what it takes to see whether a model falls for it.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import final
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from notbugs.data.labeled import LabeledImages
+from notbugs.data.stored import StoredImages
 from notbugs.errors import NotbugsError
 from notbugs.seeds import generator
+from notbugs.tensors import Images
 
 P_TRAIN = 0.98
 """How often the tag says the label in training; in the test set it is at chance."""
@@ -23,7 +27,7 @@ def tagged(
     """`data` with a square of a sixth of their side near the top left corner, in a pattern of each class.
 
     The class of each tag is the column `spurious_class`: the label with the probability `agreement` (None:
-    P_TRAIN in training, chance otherwise), else one of the other classes.
+    P_TRAIN in training, chance otherwise), else one of the other classes. Stored images stay stored.
 
     >>> from notbugs.data import load
     >>> shown = tagged(load("digits").first(400), split="train")
@@ -38,10 +42,13 @@ def tagged(
     labels = data.labels.cpu()
     other = (labels + torch.randint(1, max(2, classes), (len(data),), generator=draw)) % classes
     tags = torch.where(agrees, labels, other)
-    top, left, height, width = tag_region(*data.images.shape[2:])
-    patterns = _patterns(classes, data.images.shape[1], height, width)
-    images = data.images.clone()
-    images[:, :, top : top + height, left : left + width] = patterns[tags].to(images)
+    _, _, height, width = tag_region(*data.images.shape[2:])
+    plant = _Tags(_patterns(classes, data.images.shape[1], height, width), tags)
+    images = (
+        data.images.changed(plant)
+        if isinstance(data.images, StoredImages)
+        else plant(data.images, np.arange(len(data)))
+    )
     origin = replace(
         data.origin,
         name=f"tagged:{data.origin.name}",
@@ -52,6 +59,22 @@ def tagged(
     )
     columns = {**data.columns, "spurious_class": tags.to(data.labels.device)}
     return replace(data, images=images, origin=origin, columns=columns)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _Tags:
+    """Images with the tag that each row has."""
+
+    patterns: Tensor
+    tags: Tensor
+
+    def __call__(self, images: Images, rows: np.ndarray) -> Images:
+        top, left, height, width = tag_region(*images.shape[2:])
+        tagged = images.clone()
+        of_rows = self.patterns[self.tags[torch.from_numpy(rows)]]
+        tagged[:, :, top : top + height, left : left + width] = of_rows.to(images)
+        return tagged
 
 
 def _patterns(

@@ -95,4 +95,4 @@ def build_flags(name: str, measured: Mapping[str, float]) -> list[dict[str, str]
 
 def built_data(run: Run, device: torch.device) -> LabeledImages:
     """The data set of a finished build run."""
-    return read_built(run.path).to(device)
+    return read_built(run.path, for_device=device).to(device)

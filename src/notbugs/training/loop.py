@@ -25,7 +25,7 @@ from notbugs.threads import over_parts
 from notbugs.training.checkpoint import Checkpoint, EpochMetrics, read_checkpoint
 from notbugs.training.config import TrainConfig
 from notbugs.training.distributed import data_parallel, gathered, on_any, share_of, summed, together
-from notbugs.training.reading import order_of, read_ahead
+from notbugs.training.reading import order_of, read_ahead, sent_to
 from notbugs.training.schedule import SCHEDULES
 from notbugs.training.state import (
     Tensors,
@@ -121,7 +121,7 @@ def train(
 
     @lru_cache(maxsize=2)  # of the next epoch some are read while this one goes on
     def batches_of(epoch: int) -> tuple[torch.Tensor, ...]:
-        return _batches(len(data), batches, generator(seed, "order", epoch), device, config.buffer)
+        return _batches(len(data), batches, generator(seed, "order", epoch), config.buffer)
 
     coming = (
         _of_rank(batches_of(at // batches)[at % batches], ranks)[0]
@@ -134,11 +134,11 @@ def train(
                 parallel = data_parallel(model, ranks).train()
             done = epoch * batches + step
             rows, mine = _of_rank(batches_of(epoch)[step], ranks)
-            images, labels = next(read), data.labels[rows]
+            plain, labels = next(read), data.labels[sent_to(device, rows)]
             draws = generator(seed, "augment", epoch, step, device=device)
-            images = config.augment(images, generator=draws, rows=mine)
+            images = config.augment(plain, generator=draws, rows=mine)
             if config.contrast:
-                images = torch.cat([images, config.augment(data.images[rows], generator=draws)])
+                images = torch.cat([images, config.augment(plain, generator=draws)])
             if config.attack:
                 searched.refresh()
                 draw = partial(generator, seed, "attack", epoch, step, 0, device=device)
@@ -264,11 +264,9 @@ def _check_fit(model: ImageClassifier, data: LabeledImages, config: TrainConfig,
         )
 
 
-def _batches(
-    count: int, batches: int, draw: torch.Generator, device: torch.device, buffer: int
-) -> tuple[torch.Tensor, ...]:
+def _batches(count: int, batches: int, draw: torch.Generator, buffer: int) -> tuple[torch.Tensor, ...]:
     """A fresh order in parts of nearly equal size: a last batch of one image would break BatchNorm."""
-    return order_of(count, draw, buffer=buffer).to(device).tensor_split(batches)
+    return order_of(count, draw, buffer=buffer).tensor_split(batches)
 
 
 def _of_rank(rows: torch.Tensor, ranks: Ranks) -> tuple[torch.Tensor, Rows]:
