@@ -12,7 +12,7 @@ SOURCE = Path(notbugs.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
 
 ORDER = (
-    "tensors", "errors", "progress", "once", "ranks", "seeds", "locations", "foreign", "partial", "files", "turns",
+    "tensors", "errors", "progress", "once", "ranks", "seeds", "partial", "locations", "foreign", "files", "turns",
     "alone", "integrity", "hardware", "memory", "room", "threads", "numerals", "proportion", "l1_ball", "shifts",
     "threats", "description", "theory", "data", "models", "attacks", "training", "features", "synthesis",
     "audits", "drawings", "lessons", "provenance", "runs", "execution", "cluster", "jobs", "expectations",

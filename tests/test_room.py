@@ -113,4 +113,6 @@ def test_what_memory_errors_look_like() -> None:
         torch.empty(2**60)
     assert is_out_of_memory(caught.value)
     assert is_out_of_memory(MemoryError())
+    for said in ("CUDA error: CUBLAS_STATUS_ALLOC_FAILED", "MPS backend out of memory (allocated: 8 GB)"):
+        assert is_out_of_memory(RuntimeError(said))
     assert not is_out_of_memory(RuntimeError("else"))

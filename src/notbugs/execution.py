@@ -20,7 +20,7 @@ from torch import Tensor
 from notbugs.data.shards import is_whole, shard_path, write_tensors
 from notbugs.errors import NotbugsError
 from notbugs.hardware import keep_freed_memory
-from notbugs.locations import Location
+from notbugs.locations import Location, forget_copies
 from notbugs.progress import Progress, silent
 
 Watch = Callable[[str], Progress]
@@ -218,6 +218,7 @@ def _begin(messages: Any, wanted: Connection, threads: int) -> None:
     def follow() -> None:
         with suppress(EOFError, OSError):
             wanted.recv_bytes()
+        forget_copies()
         os._exit(1)  # work left behind would run beside its own repetition
 
     threading.Thread(target=follow, daemon=True).start()

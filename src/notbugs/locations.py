@@ -1,4 +1,4 @@
-"""Where files are: a path of this machine, or a URL of a store that fsspec knows (s3://, gs://, memory://, ...)."""
+"""Where files are: a path of this machine, or a URL of an object store (s3://, gs://, az://, memory://)."""
 
 import atexit
 import shutil
@@ -13,17 +13,22 @@ from typing import cast
 from upath import UPath
 
 from notbugs.errors import NotbugsError
+from notbugs.partial import partial_name, sweep
 
 Location = Path | UPath
 """Both have the same methods. In an object store a file appears whole, and nobody makes folders."""
 
-_EXTRAS = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
+_STORES = {
+    "s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs", "memory": "",
+    "http": "aiohttp", "https": "aiohttp",
+}  # fmt: skip
+"""Where a file is there whole or not at all, by the package that it takes; http is for reading."""
 
 
 def location(named: str | Location) -> Location:
     """What text names: `s3://bucket/runs` is a URL, anything else a path (`~` is the home directory).
 
-    Raises NotbugsError for a store that nothing installed knows.
+    Raises NotbugsError for a store that nothing installed knows, and for what is none: there a file may be half.
 
     >>> location("runs"), location("memory://runs").name
     (PosixPath('runs'), 'runs')
@@ -37,7 +42,11 @@ def location(named: str | Location) -> Location:
     kind, _, rest = str(named).partition("://")
     if not rest.strip("/"):
         raise NotbugsError(f"{named} names nothing in the store; give a URL such as s3://bucket/runs")
-    needed = _EXTRAS.get(kind)
+    if kind == "file" and rest.startswith("/"):
+        return Path(rest)
+    if kind not in _STORES:
+        raise NotbugsError(f"{named}: {kind}:// is no object store (known: {', '.join(_STORES)})")
+    needed = _STORES[kind]
     if needed and not find_spec(needed):
         raise NotbugsError(f"{named}: {kind}:// needs the package {needed}: pip install {needed}")
     try:
@@ -45,6 +54,10 @@ def location(named: str | Location) -> Location:
         return cast(Location, UPath(named, use_listings_cache=False))
     except (ValueError, ImportError) as error:
         raise NotbugsError(f"{named}: {error}; give a path, or a URL such as s3://bucket/runs") from error
+
+
+COPIES = "notbugs-copies"
+"""Of files in stores, in the temporary directory."""
 
 
 @contextmanager
@@ -99,10 +112,19 @@ _kept: dict[UPath, Path] = {}
 
 
 @cache
-def _copies() -> str:
-    directory = tempfile.mkdtemp(prefix="notbugs-")
-    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+def _copies() -> Path:
+    """The directory of this process's copies; those of processes that were killed go."""
+    directory = partial_name(Path(tempfile.gettempdir()) / COPIES)
+    sweep(directory.parent, COPIES)
+    directory.mkdir(mode=0o700)
+    atexit.register(forget_copies)
     return directory
+
+
+def forget_copies() -> None:
+    """Remove the copies of this process: before it ends by `os._exit`, which asks nobody."""
+    if _copies.cache_info().currsize:
+        shutil.rmtree(_copies(), ignore_errors=True)
 
 
 def _copied(where: UPath, directory: Path) -> Path:
@@ -112,4 +134,14 @@ def _copied(where: UPath, directory: Path) -> Path:
     return copy
 
 
-__all__ = ["Location", "changed", "kept_file", "local_file", "location", "matching", "reaching", "within"]
+__all__ = [
+    "Location",
+    "changed",
+    "forget_copies",
+    "kept_file",
+    "local_file",
+    "location",
+    "matching",
+    "reaching",
+    "within",
+]

@@ -1,4 +1,4 @@
-"""When memory runs out in the middle: the same work on half as many images at a time, with the same result."""
+"""When memory runs out in the middle: the same work on half as many images at a time, the same but for rounding."""
 
 import logging
 from collections.abc import Callable
@@ -44,7 +44,10 @@ class Room:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """An accelerator's allocator raises a class of its own, the CPU's a RuntimeError like any other."""
-    said = ("DefaultCPUAllocator", "Cannot allocate memory")
+    said = (
+        "DefaultCPUAllocator", "Cannot allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED",
+        "backend out of memory",
+    )  # fmt: skip
     own = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     return own or any(text in str(error) for text in said)
 

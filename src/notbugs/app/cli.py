@@ -12,6 +12,7 @@ from typing import Any, get_args
 from cyclopts import App, CycloptsError, Parameter, convert
 
 from notbugs.errors import NotbugsError
+from notbugs.locations import forget_copies
 from notbugs.ranks import ranks_of_torchrun
 
 LONGEST = 2000
@@ -116,6 +117,7 @@ def _end_rank(code: int) -> None:
     if ranks_of_torchrun().several:
         sys.stdout.flush()
         sys.stderr.flush()
+        forget_copies()
         os._exit(code)
 
 

@@ -19,7 +19,7 @@ from notbugs.data.labeled import LabeledImages, Origin
 from notbugs.data.stored import Reader, joined, read_or_stored
 from notbugs.errors import NotbugsError
 from notbugs.files import write_atomically
-from notbugs.foreign import from_json
+from notbugs.foreign import from_json, require_within
 from notbugs.integrity import DIGEST, digest_of, is_intact
 from notbugs.locations import Location, kept_file
 from notbugs.tensors import Images
@@ -115,7 +115,7 @@ def read_origin(directory: Location) -> dict[str, Any]:
     try:
         manifest = from_json(path.read_text())
         names = [entry["file"] for entry in manifest["shards"]]
-        if any(Path(name).name != name or "\0" in name for name in names):
+        if any(require_within(directory, name).parent != directory for name in names):
             raise NotbugsError(f"{path} names a shard outside its directory")
         _require_manifest(manifest, path)
         return manifest
