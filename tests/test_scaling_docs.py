@@ -1,6 +1,7 @@
 """docs/scaling.md says what the results behind it hold."""
 
 import json
+import re
 from pathlib import Path
 
 from benchmarks.plan import RECIPES, passes, table
@@ -18,32 +19,6 @@ def on_page(*phrases: str) -> None:
         assert phrase in PAGE, phrase
 
 
-def test_a_cluster_gains_and_changes_nothing() -> None:
-    found = result("cluster")
-    for name in ("build", "audit"):
-        row = found["gain"][name]
-        seconds = " | ".join(f"{row[key]:.0f} s" for key in ("one_machine", "two_machines"))
-        on_page(f"| {seconds} | {row['gain']:.2f} |")
-        assert row["gain"] >= 1.8, name
-    cost = found["cost"]
-    on_page(
-        f"{1000 * cost['seconds_an_image']:.2f} ms an image",
-        f"{cost['largest_residual']:.1f} s off the line",
-        f"{cost['seconds'][-1]:.0f} s for 50 000",
-    )
-    for name, row in result("killed")["killed"].items():
-        assert row["the_same"] == row["files"] == row["there"], name
-        on_page(f"`{name}` {row['the_same']} of {row['files']} files")
-
-
-def test_the_prediction_is_what_the_line_says() -> None:
-    found = result("cluster")
-    steps, images = 500 / 20, 10_000
-    predicted = found["cost"]["seconds_an_image"] * images * steps
-    measured = found["gain"]["build"]["one_machine"]
-    on_page(f"predicts {predicted:.0f} s", f"took {measured:.0f}")
-
-
 def test_ranks_are_one_process_and_survive() -> None:
     found = result("ranks")
     step, killed = found["training"]["one step"], found["killed"]
@@ -55,10 +30,8 @@ def test_ranks_are_one_process_and_survive() -> None:
     assert killed["the_same"] == killed["ended"] == killed["hit"] == killed["trials"]
 
 
-def test_kills_memory_and_malformed_files() -> None:
-    kills, memory, fuzz = result("kills"), result("memory"), result("fuzz")
-    assert kills["kills"] == kills["identical"]
-    on_page(f"{kills['identical']} of {kills['kills']} kills")
+def test_memory_and_malformed_files() -> None:
+    memory, fuzz = result("memory"), result("fuzz")
     rows = {name: row for name, row in memory.items() if isinstance(row, dict) and "peak_bytes" in row}
     for name, row in rows.items():
         assert row["exit"] == 0, name
@@ -76,6 +49,10 @@ def test_what_operations_cost_and_what_predicts_them() -> None:
             on_page(f"| {arch} | {name} | {1000 * seconds:.2f} | {1000 * row['predicted'][name]:.2f} |")
     for name, seconds in found["beside"].items():
         on_page(f"{1000 * seconds:.1f} ms ({name})")
+
+
+def test_nothing_is_left_to_fill_in() -> None:
+    assert not re.findall(r"\b[A-Z]{8,}\b", PAGE)
 
 
 def test_the_plan_follows_from_them() -> None:
