@@ -11,7 +11,7 @@ import pytest
 from notbugs import memory
 from notbugs.data import recent as recent_file
 from notbugs.data.recent import Recent
-from notbugs.memory import UNTOLD, available_memory
+from notbugs.memory import UNTOLD, available_memory, share_memory, sharing
 
 LIMITED = """
 import resource, sys
@@ -106,3 +106,13 @@ def test_what_was_read_last_is_kept_while_there_is_room() -> None:
     assert [get(word) for word in ("four", "five", "four", "three", "five", "a longer word than fits")]
     assert read == ["four", "five", "three", "five", "a longer word than fits"]
     assert recent.keys() == ["a longer word than fits"]
+
+
+def test_workers_of_one_machine_divide_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = sharing()
+    monkeypatch.setattr(memory, "_sharing", 1)
+    share_memory(4)
+    assert sharing() == 4 * alone
+    asked = Recent[int](lambda value: 1)
+    asked.get("a", lambda: 1)
+    assert asked._most <= available_memory() / 8 / 4 * 1.5

@@ -21,6 +21,7 @@ from notbugs.data.shards import is_whole, shard_path, write_tensors
 from notbugs.errors import NotbugsError
 from notbugs.hardware import keep_freed_memory
 from notbugs.locations import Location, forget_copies
+from notbugs.memory import share_memory
 from notbugs.progress import Progress, silent
 
 Watch = Callable[[str], Progress]
@@ -107,7 +108,7 @@ class Local(Execution):
         )  # written to without a thread: what a task said is there when it is done
         # Its closing, by us or by our death, tells the workers to end.
         wanted, unwanted = context.Pipe(duplex=False)
-        with ProcessPoolExecutor(workers, context, _begin, (messages, wanted, threads)) as pool:
+        with ProcessPoolExecutor(workers, context, _begin, (messages, wanted, workers, threads)) as pool:
             try:
                 yield _Processes(pool, workers, messages)
             except BrokenProcessPool as error:
@@ -207,12 +208,13 @@ def side_by_side(
 _messages: Any = None
 
 
-def _begin(messages: Any, wanted: Connection, threads: int) -> None:
+def _begin(messages: Any, wanted: Connection, workers: int, threads: int) -> None:
     """What a worker does first: one channel home, its threads, and an end with its parent's."""
     global _messages
     _messages = messages
     torch.set_num_threads(threads)
     keep_freed_memory()
+    share_memory(workers)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told, and ends its workers
 
     def follow() -> None:

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
+from notbugs.ranks import ranks_of_torchrun
+
 _CGROUPS = (
     ("/sys/fs/cgroup{}", "memory.max", "memory.current"),
     ("/sys/fs/cgroup/memory{}", "memory.limit_in_bytes", "memory.usage_in_bytes"),
@@ -19,6 +21,22 @@ _LIMITS = {"RLIMIT_AS": "VmSize", "RLIMIT_DATA": "VmData"}
 
 UNTOLD = 4 << 30
 """Bytes that are taken to be left where nothing says (Windows): what a small machine has."""
+
+
+_sharing = 1
+
+
+def share_memory(processes: int) -> None:
+    """Say that this is one of so many processes on its machine that do such work at once."""
+    global _sharing
+    _sharing = max(1, processes)
+
+
+def sharing() -> int:
+    """How many processes of this machine do such work at once, and divide what is left of its memory: all of them
+    look at the same moment how much that is.
+    """
+    return _sharing * ranks_of_torchrun().local_world_size
 
 
 def available_memory() -> int:
@@ -81,4 +99,4 @@ def _kilobytes(file: str) -> dict[str, int]:
     return found
 
 
-__all__ = ["available_memory"]
+__all__ = ["available_memory", "share_memory", "sharing"]

@@ -4,7 +4,7 @@ import logging
 import os
 import socket
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, final
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from notbugs.errors import NotbugsError
 from notbugs.hardware import keep_freed_memory
+from notbugs.memory import share_memory
 
 RETRIES = 8
 """How often a task is given to another worker: machines come and go, a task that kills them stays."""
@@ -26,11 +27,13 @@ class Settings:
 
     threads: int
     directory: str
+    sharing: int
+    """Workers of one machine, which divide its memory."""
 
 
-def settings_here(threads: int = 0) -> Settings:
-    """Those of this process, or with other threads."""
-    return Settings(threads or torch.get_num_threads(), os.getcwd())
+def settings_here(threads: int, slots: Sequence[int]) -> Settings:
+    """Those of this process, and what follows from the slots of each machine."""
+    return Settings(threads, os.getcwd(), max(slots))
 
 
 def prepare(ray: Any, settings: Settings) -> None:
@@ -38,6 +41,7 @@ def prepare(ray: Any, settings: Settings) -> None:
     share_tensors(ray)
     torch.set_num_threads(settings.threads)
     keep_freed_memory()
+    share_memory(settings.sharing)
     with suppress(OSError):  # a machine without it does what needs no path
         os.chdir(settings.directory)
 
@@ -106,13 +110,13 @@ def errors_of(ray: Any) -> Iterator[None]:
         ) from error
 
 
-def slots_of(ray: Any, needed: Mapping[str, float]) -> int:
-    """How many tasks can run at once. Raises NotbugsError if no machine of the cluster has what one takes."""
+def slots_of(ray: Any, needed: Mapping[str, float]) -> list[int]:
+    """How many tasks each machine can run at once. Raises NotbugsError if no machine has what one takes."""
     names = {"num_cpus": "CPU", "num_gpus": "GPU"}
     wanted = {names[kind]: count for kind, count in needed.items() if count}
     machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    slots = sum(int(min(has.get(name, 0) / count for name, count in wanted.items())) for has in machines)
-    if not slots:
+    slots = [int(min(has.get(name, 0) / count for name, count in wanted.items())) for has in machines]
+    if not any(slots):
         said = " and ".join(f"{count:g} {name}" for name, count in wanted.items())
         raise NotbugsError(f"no machine of the cluster has the {said} that a task takes; see OMP_NUM_THREADS")
     return slots

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, final
 
+import torch
 from torch import Tensor
 
 from notbugs.cluster.connection import (
@@ -55,9 +56,10 @@ class OnRay(Execution):
         """Each shard as it is done, in any order; what happens inside a shard is not reported."""
         if not indices:
             return
-        ray, settings = connected(self.address), settings_here()
-        needed = resources(ray, self.gpus, settings.threads)
-        ahead = AHEAD * slots_of(ray, needed)
+        ray, threads = connected(self.address), torch.get_num_threads()
+        needed = resources(ray, self.gpus, threads)
+        slots = slots_of(ray, needed)
+        ahead, settings = AHEAD * sum(slots), settings_here(threads, slots)
         task = ray.remote(**needed, max_retries=RETRIES)(_make)
         kept = (
             None  # not before its turn: it holds the images, and the object store has room for few of these
@@ -86,9 +88,9 @@ class OnRay(Execution):
         return interleave(works)
 
     def done(self, work: Callable[[Progress], Value], progress: Progress) -> Value:
-        ray, settings = connected(self.address), settings_here()
-        needed = resources(ray, self.gpus, settings.threads)
-        slots_of(ray, needed)
+        ray, threads = connected(self.address), torch.get_num_threads()
+        needed = resources(ray, self.gpus, threads)
+        settings = settings_here(threads, slots_of(ray, needed))
         task = ray.remote(**needed, max_retries=RETRIES)(_do)
         progress(0, 1, "somewhere in the cluster")
         with errors_of(ray):
@@ -99,8 +101,7 @@ class OnRay(Execution):
     @contextmanager
     def crew(self, workers: int, threads: int) -> Iterator[Crew]:
         ray = connected(self.address)
-        settings = settings_here(threads)
-        crew = Tasks(ray, resources(ray, self.gpus, threads), settings)
+        crew = Tasks(ray, resources(ray, self.gpus, threads), threads)
         try:
             with errors_of(ray):
                 yield crew

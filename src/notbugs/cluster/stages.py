@@ -7,7 +7,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, final
 
-from notbugs.cluster.connection import RETRIES, Settings, prepare, slots_of
+from notbugs.cluster.connection import RETRIES, Settings, prepare, settings_here, slots_of
 from notbugs.execution import Crew, Message, Task
 from notbugs.progress import Progress
 from notbugs.turns import Floor, Turn
@@ -23,12 +23,13 @@ class Tasks(Crew):
     A task that waits for others keeps its GPU, which they may need.
     """
 
-    def __init__(self, ray: Any, needed: Mapping[str, float], settings: Settings) -> None:
-        self.slots = slots_of(ray, needed)
+    def __init__(self, ray: Any, needed: Mapping[str, float], threads: int) -> None:
+        slots = slots_of(ray, needed)
+        self.slots = sum(slots)
         beside = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
             ray.get_runtime_context().get_node_id(), soft=False
         )
-        self._ray, self._settings = ray, settings
+        self._ray, self._settings = ray, settings_here(threads, slots)
         self._begun: list[Any] = []
         self._mailbox = ray.remote(num_cpus=0, scheduling_strategy=beside)(_Mailbox).remote()
         self._task = ray.remote(**needed, max_retries=RETRIES)(_run)

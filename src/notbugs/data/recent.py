@@ -6,8 +6,7 @@ from functools import partial
 from threading import Lock
 from typing import Any, Generic, TypeVar, final
 
-from notbugs.memory import available_memory
-from notbugs.ranks import ranks_of_torchrun
+from notbugs.memory import available_memory, sharing
 
 SHARE = 1 / 8
 """Of the memory that was left when the first thing was kept: for all processes that read at once together."""
@@ -18,8 +17,7 @@ Value = TypeVar("Value")
 @final
 class Recent(Generic[Value]):
     """Values by key, the longest unused forgotten first; `most` bytes of them. Another process begins with none.
-    By default they are an eighth of the memory that is left, divided by the `processes` of a rank and its machine's
-    ranks: all of them look at the same moment how much that is.
+    By default they are an eighth of the memory that is left, divided by those that share it: `processes` of each.
 
     >>> squares = Recent[int](lambda value: 8, most=16)
     >>> [squares.get(n, lambda n=n: n * n) for n in (1, 2, 3, 1)], squares.keys()
@@ -33,8 +31,7 @@ class Recent(Generic[Value]):
     def get(self, key: Hashable, read: Callable[[], Value]) -> Value:
         with self._lock:
             if self._most is None:
-                sharing = self._processes * ranks_of_torchrun().local_world_size
-                self._most = int(SHARE * available_memory() / sharing)
+                self._most = int(SHARE * available_memory() / (self._processes * sharing()))
             if key in self._kept:
                 self._kept.move_to_end(key)
                 return self._kept[key]

@@ -10,8 +10,7 @@ import torch
 
 from notbugs.errors import NotbugsError
 from notbugs.hardware import free_memory_of
-from notbugs.memory import available_memory
-from notbugs.ranks import ranks_of_torchrun
+from notbugs.memory import available_memory, sharing
 from notbugs.tensors import Images
 
 SHARE = 1 / 4
@@ -204,7 +203,7 @@ def _fits(shape: tuple[int, ...], device: torch.device) -> bool:
         size_of(shape),
         free=available_memory(),
         free_on_device=free_memory_of(device),
-        processes=ranks_of_torchrun().local_world_size,
+        processes=sharing(),
     )
 
 
