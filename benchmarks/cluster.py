@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.contents import contents
 from benchmarks.environments import SCRATCH
 from benchmarks.machines import Machines
 from benchmarks.run import setting, write
@@ -24,9 +25,6 @@ from notbugs.data import load
 from notbugs.features import MatchEmbeddings
 from notbugs.jobs import Job, build_job
 from notbugs.models import build, save_model
-
-TIMED = ("result.json", "report.html", "provenance.json")
-"""They say how long it took, and where."""
 
 SMALL, LARGER = "convnet-32-64-64-64", "convnet-96-192-192-192"
 
@@ -87,7 +85,7 @@ def killed(command: Sequence[str], where: Path, *, after: float) -> dict[str, An
     finally:
         machines.end()
     timed(command, where / "here", machines.environment)
-    here, made = files(where / "here"), files(where / "there")
+    here, made = contents(where / "here"), contents(where / "there")
     same = sum(made.get(name) == content for name, content in here.items())
     print(f"{' '.join(command[:2])}: {same} of {len(here)} files the same, of {len(made)}", flush=True)
     return {"killed_after": after, "files": len(here), "the_same": same, "there": len(made)}
@@ -142,11 +140,6 @@ def timed(command: Sequence[str], out: Path, environment: Mapping[str, str], add
     began = time.monotonic()
     assert start(command, out, environment, address).wait() == 0
     return time.monotonic() - began
-
-
-def files(out: Path) -> dict[str, bytes]:
-    found = [path for path in out.rglob("*") if path.is_file() and path.name not in TIMED]
-    return {str(path.relative_to(out)): path.read_bytes() for path in found}
 
 
 def arguments() -> argparse.Namespace:

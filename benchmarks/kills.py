@@ -6,7 +6,6 @@ result.json and in the report. A killed `report` is compared with the report its
 """
 
 import argparse
-import json
 import os
 import random
 import shutil
@@ -20,11 +19,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from benchmarks.contents import SHOWN, contents
 from benchmarks.environments import SCRATCH
 from benchmarks.run import setting, write
 from notbugs.models import build, save_model
-
-SECONDS = ("seconds", "stage_seconds")
 
 
 def main() -> None:
@@ -134,20 +132,8 @@ def killed(command: Sequence[str], out: Path, moment: float, options: argparse.N
 
 
 def content(out: Path, name: str) -> dict[str, Any]:
-    """Every file below `out`; of results, what does not say how long something took."""
-    found: dict[str, Any] = {}
-    for path in sorted(out.rglob("*")):
-        # A write that was cut off may leave its hidden, temporary name behind, never a file that anyone reads.
-        if not path.is_file() or path.name.startswith("."):
-            continue
-        if path.name == "result.json":
-            result = json.loads(path.read_text())
-            found[str(path.relative_to(out))] = {
-                key: one for key, one in result.items() if key not in SECONDS
-            }
-        elif path.name != "report.html" or name == "report":
-            found[str(path.relative_to(out))] = path.read_bytes()
-    return found
+    """What a command left; of a report the report itself."""
+    return contents(out, apart=() if name == "report" else (SHOWN,))
 
 
 def arguments() -> argparse.Namespace:

@@ -21,6 +21,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
+from benchmarks.contents import SHOWN, contents
 from benchmarks.environments import SCRATCH
 from benchmarks.run import setting, write
 from benchmarks.torchrun import attempts, processes, torchrun
@@ -32,9 +33,6 @@ PARTS = ["training", "killed"]
 
 LIMIT = 300
 """Seconds after which a training that was hit counts as hanging."""
-
-TIMED = ("result.json", "report.html")
-"""They say how long it took."""
 
 TRAINED = "train --data planted --arch convnet-32-64-64-64 --precision float32"
 DIFFERENT = {
@@ -95,7 +93,7 @@ def killed(words: Sequence[str], trials: int, seed: int, where: Path) -> dict[st
     ready(whole, where / "whole")
     began = time.monotonic()
     assert whole.wait() == 0
-    seconds, expected = time.monotonic() - began, files(where / "whole")
+    seconds, expected = time.monotonic() - began, contents(where / "whole", apart=(SHOWN,))
     draw, rows = random.Random(seed), []
     epochs = done(where / "whole")
     order = draw.sample(range(RANKS), RANKS)  # every rank as often as any other, as far as trials go round
@@ -116,7 +114,7 @@ def killed(words: Sequence[str], trials: int, seed: int, where: Path) -> dict[st
             "epochs_done": struck_at,
             "attempts": attempts(where / f"trial-{trial}-logs"),
             "ended": ended,
-            "the_same": ended and files(out) == expected,
+            "the_same": ended and contents(out, apart=(SHOWN,)) == expected,
             "seconds": round(time.monotonic() - began, 1),
         }
         rows.append(row)
@@ -172,13 +170,6 @@ def apart(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> float
     """The largest difference of any weight."""
     weights = dict(build("convnet-32-64-64-64", classes=10, seed=0).named_parameters())
     return max(float((one[name] - other[name]).abs().max()) for name in weights)
-
-
-def files(out: Path) -> dict[str, bytes]:
-    # A write that was cut off may leave its hidden, temporary name behind, never a file that anyone reads.
-    found = [path for path in out.rglob("*") if path.is_file() and path.name not in TIMED]
-    found = [path for path in found if not path.name.startswith(".")]
-    return {str(path.relative_to(out)): path.read_bytes() for path in found}
 
 
 def arguments() -> argparse.Namespace:

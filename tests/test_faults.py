@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from benchmarks.contents import SHOWN, contents
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
@@ -43,13 +44,6 @@ def command(out: Path, *tokens: str) -> list[str]:
     return [sys.executable, "-m", "notbugs.app", *tokens, "--quiet", "--out", str(out)]
 
 
-def files(out: Path) -> dict[str, bytes]:
-    found = [
-        path for path in out.rglob("*") if path.is_file() and path.name not in ("result.json", "report.html")
-    ]
-    return {str(path.relative_to(out)): path.read_bytes() for path in found}
-
-
 def flip(path: Path, place: int) -> None:
     content = bytearray(path.read_bytes())
     content[place] ^= 4
@@ -58,14 +52,14 @@ def flip(path: Path, place: int) -> None:
 
 def test_a_damaged_shard_alone_is_made_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     run = built(tmp_path)
-    whole, shards = files(tmp_path), sorted(run.path.glob("shard-*"))
+    whole, shards = contents(tmp_path, apart=(SHOWN,)), sorted(run.path.glob("shard-*"))
     flip(shards[0], -5000)
     os.truncate(shards[2], 10_000)
     before = shards[1].stat()
     with pytest.raises(NotbugsError, match=r"shard-00000\.safetensors is damaged"):
         read_built(run.path)
     assert built(tmp_path) == run
-    assert files(tmp_path) == whole
+    assert contents(tmp_path, apart=(SHOWN,)) == whole
     assert (shards[1].stat().st_ino, shards[1].stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     assert caplog.messages == [f"{shards[place]} is damaged: it is made again" for place in (0, 2)]
 
@@ -98,12 +92,12 @@ def test_what_an_audit_found_and_somebody_changed_is_found_again(tmp_path: Path)
     ]
     audit = command(tmp_path / "runs", *tokens, "--sections", "adversarial,corruption")
     subprocess.run(audit, check=True, capture_output=True)
-    whole = files(tmp_path)
+    whole = contents(tmp_path, apart=(SHOWN,))
     for shard in tmp_path.rglob("shard-00000.safetensors"):
         flip(shard, -3)
     again = subprocess.run(audit, check=True, capture_output=True, text=True)
     assert again.stderr.count("is damaged: it is made again") == 2
-    assert files(tmp_path) == whole
+    assert contents(tmp_path, apart=(SHOWN,)) == whole
 
 
 @given(st.integers(0, 10**6), st.integers(0, 7))
@@ -185,20 +179,20 @@ def test_a_clock_that_runs_backwards_changes_nothing(tmp_path: Path, monkeypatch
         built(tmp_path / name)
         now = iter(range(10**9, 0, -100))
         monkeypatch.setattr(time, "time", lambda: float(next(now)))  # noqa: B023
-    assert files(tmp_path / "backwards") == files(tmp_path / "forwards")
+    assert contents(tmp_path / "backwards", apart=(SHOWN,)) == contents(tmp_path / "forwards", apart=(SHOWN,))
 
 
 def test_files_from_the_future_are_files(tmp_path: Path) -> None:
     """A clock that was set back: what is there is newer than anything that is written now."""
     run = built(tmp_path)
-    whole, shards = files(tmp_path), sorted(run.path.glob("shard-*"))
+    whole, shards = contents(tmp_path, apart=(SHOWN,)), sorted(run.path.glob("shard-*"))
     shards[1].unlink()
     (run.path / "result.json").unlink()
     for path in tmp_path.rglob("*"):
         os.utime(path, (2**32, 2**32))
     kept = shards[0].stat().st_ino
     assert built(tmp_path).is_done
-    assert files(tmp_path) == whole
+    assert contents(tmp_path, apart=(SHOWN,)) == whole
     assert shards[0].stat().st_ino == kept
     training = command(tmp_path, "train", "--data", "digits", "--arch", "convnet-8-8-8-8", "--epochs", "1")
     subprocess.run(training, check=True, capture_output=True)
@@ -232,7 +226,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half(tmp_path: Path) -> None
     assert sorted(left) == ["config.json", "provenance.json"]
     for root in ("runs", "never full"):
         subprocess.run(command(tmp_path / root, *build_it), check=True, capture_output=True)
-    assert files(tmp_path / "runs") == files(tmp_path / "never full")
+    assert contents(tmp_path / "runs", apart=(SHOWN,)) == contents(tmp_path / "never full", apart=(SHOWN,))
 
 
 @pytest.mark.parametrize("out", ["/proc/runs", "/dev/null/runs"])

@@ -30,8 +30,10 @@ def test_ranks_are_one_process_and_survive() -> None:
     assert killed["the_same"] == killed["ended"] == killed["hit"] == killed["trials"]
 
 
-def test_memory_and_malformed_files() -> None:
-    memory, fuzz = result("memory"), result("fuzz")
+def test_kills_memory_and_malformed_files() -> None:
+    kills, memory, fuzz = result("kills"), result("memory"), result("fuzz")
+    assert kills["kills"] == kills["identical"]
+    on_page(f"{kills['identical']} of {kills['kills']} kills")
     rows = {name: row for name, row in memory.items() if isinstance(row, dict) and "peak_bytes" in row}
     for name, row in rows.items():
         assert row["exit"] == 0, name

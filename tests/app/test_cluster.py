@@ -8,13 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from benchmarks.contents import contents
 from benchmarks.machines import Machines
 
 from notbugs.models import build, save_model
 
 pytest.importorskip("ray", reason="Ray is not installed")
-
-TIMED = ("result.json", "report.html", "provenance.json")  # they say how long it took, and where
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +52,6 @@ def notbugs(*tokens: object) -> tuple[object, ...]:
     return "-m", "notbugs.app", *tokens, "--quiet"
 
 
-def files(out: Path) -> dict[str, bytes]:
-    found = [path for path in out.rglob("*") if path.is_file() and path.name not in TIMED]
-    return {str(path.relative_to(out)): path.read_bytes() for path in found}
-
-
 def test_a_machine_dies_and_the_bytes_are_the_same(tmp_path: Path, cluster: Machines, model: Path) -> None:
     command = ["build", "robust", "--data", "planted", "--model", model, "--steps", 40]
     doomed = cluster.add()
@@ -73,8 +67,8 @@ def test_a_machine_dies_and_the_bytes_are_the_same(tmp_path: Path, cluster: Mach
     made = len(list(tmp_path.glob("ray/*/shard-*")))
     finish(there)
     finish(start(cluster, *notbugs(*command, "--out", tmp_path / "local")))
-    here = files(tmp_path / "local")
-    assert files(tmp_path / "ray") == here
+    here = contents(tmp_path / "local")
+    assert contents(tmp_path / "ray") == here
     assert 2 <= made < sum("shard-" in name for name in here), "it died in the middle"
 
 
@@ -85,8 +79,8 @@ def test_drawings_and_corrupted_copies_are_the_same(tmp_path: Path, cluster: Mac
     for command in (draw, corrupt):
         for where, options in (("ray", there), ("local", [])):
             finish(start(cluster, *notbugs(*command, "--out", tmp_path / where, *options)))
-    here = files(tmp_path / "local")
-    assert files(tmp_path / "ray") == here
+    here = contents(tmp_path / "local")
+    assert contents(tmp_path / "ray") == here
     assert sum(name.endswith((".npy", ".png")) for name in here) == 4
 
 
@@ -99,7 +93,7 @@ def test_an_audit_is_the_same(tmp_path: Path, cluster: Machines, model: Path) ->
         )
     )
     finish(start(cluster, *notbugs(*command, "--out", tmp_path / "local")))
-    assert files(tmp_path / "ray") == files(tmp_path / "local")
+    assert contents(tmp_path / "ray") == contents(tmp_path / "local")
 
 
 def test_a_study_is_the_same_also_of_relative_paths(tmp_path: Path, cluster: Machines) -> None:
@@ -108,7 +102,7 @@ def test_a_study_is_the_same_also_of_relative_paths(tmp_path: Path, cluster: Mac
     there = ("--out", "ray", "--on", "ray", "--ray-address", cluster.address)
     finish(start(cluster, *notbugs(*command, *there), cwd=tmp_path))
     finish(start(cluster, *notbugs(*command, "--out", "local"), cwd=tmp_path))
-    assert files(tmp_path / "ray") == files(tmp_path / "local")
+    assert contents(tmp_path / "ray") == contents(tmp_path / "local")
 
 
 NESTED = """

@@ -11,13 +11,13 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from benchmarks.contents import contents
 
 from notbugs.data import export, load
 from notbugs.models import build, save_model
-
-TIMED = ("result.json", "report.html", "provenance.json")  # they say how long it took, and where
 
 FETCH = """
 import sys
@@ -96,9 +96,9 @@ class Store:
         )
         urllib.request.urlopen(request, timeout=60).close()
 
-    def files(self, root: str, to: Path) -> dict[str, bytes]:
+    def files(self, root: str, to: Path) -> dict[str, Any]:
         self.run("-c", FETCH, root, to)
-        return files(to)
+        return contents(to)
 
 
 @pytest.fixture(scope="module")
@@ -121,17 +121,12 @@ def store() -> Iterator[Store]:
     server.wait()
 
 
-def files(out: Path) -> dict[str, bytes]:
-    found = [path for path in out.rglob("*") if path.is_file() and path.name not in TIMED]
-    return {str(path.relative_to(out)): path.read_bytes() for path in found}
-
-
 def test_models_data_sets_and_audits_are_the_files_that_would_be_here(tmp_path: Path, store: Store) -> None:
     said = {
         root: store.run("-c", COMMANDS, root).replace(root, "")
         for root in ("s3://bucket/runs", str(tmp_path / "here"))
     }
-    there, here = store.files("s3://bucket/runs", tmp_path / "there"), files(tmp_path / "here")
+    there, here = store.files("s3://bucket/runs", tmp_path / "there"), contents(tmp_path / "here")
     # An audit's config says where the model lies, and its name is the digest of that.
     same = [name for name in here if not name.startswith("audit-")]
     assert {name: there[name] for name in same} == {name: here[name] for name in same}
@@ -152,7 +147,7 @@ def test_a_study_goes_on_in_the_store_after_a_kill(tmp_path: Path, store: Store)
         begun.communicate()
     store.run(*script, "s3://bucket/study", Path(__file__).parent)
     store.run(*script, tmp_path / "here", Path(__file__).parent)
-    assert store.files("s3://bucket/study", tmp_path / "there") == files(tmp_path / "here")
+    assert store.files("s3://bucket/study", tmp_path / "there") == contents(tmp_path / "here")
 
 
 def stages(store: Store) -> list[str]:
