@@ -12,11 +12,11 @@ SOURCE = Path(notbugs.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
 
 ORDER = (
-    "tensors", "errors", "progress", "once", "ranks", "seeds", "partial", "locations", "foreign", "files", "turns",
-    "alone", "integrity", "hardware", "memory", "room", "threads", "numerals", "proportion", "l1_ball", "shifts",
-    "threats", "description", "theory", "data", "models", "attacks", "training", "features", "synthesis",
-    "audits", "drawings", "lessons", "provenance", "runs", "execution", "cluster", "jobs", "expectations",
-    "study", "comparison", "recipes", "app",
+    "tensors", "errors", "progress", "parts", "once", "ranks", "seeds", "partial", "locations", "foreign",
+    "files", "turns", "alone", "integrity", "hardware", "memory", "room", "threads", "numerals",
+    "proportion", "l1_ball", "shifts", "threats", "description", "theory", "data", "models", "attacks",
+    "training", "features", "synthesis", "audits", "drawings", "lessons", "provenance", "runs",
+    "execution", "cluster", "jobs", "expectations", "study", "comparison", "recipes", "app",
 )  # fmt: skip
 """Reading order = import order: an import may only point up, to an earlier part."""
 

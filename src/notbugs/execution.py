@@ -22,6 +22,7 @@ from notbugs.errors import NotbugsError
 from notbugs.hardware import keep_freed_memory
 from notbugs.locations import Location, forget_copies
 from notbugs.memory import share_memory
+from notbugs.parts import Make, made_here
 from notbugs.progress import Progress, silent
 
 Watch = Callable[[str], Progress]
@@ -35,9 +36,6 @@ Message = tuple[str, int, int, str]
 
 
 Value = TypeVar("Value")
-
-Make = Callable[[int, Progress], Mapping[str, Tensor]]
-"""Makes shard `index`: tensors by name, which depend on nothing that was made before."""
 
 
 class Execution(ABC):
@@ -91,8 +89,7 @@ class Local(Execution):
     def made(
         self, make: Make, indices: Sequence[int], inside: Callable[[int], Progress]
     ) -> Iterator[tuple[int, Mapping[str, Tensor]]]:
-        for index in indices:
-            yield index, make(index, inside(index))
+        return made_here(make, indices, inside)
 
     def done(self, work: Callable[[Progress], Value], progress: Progress) -> Value:
         return work(progress)

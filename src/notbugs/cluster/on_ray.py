@@ -25,7 +25,8 @@ from notbugs.cluster.connection import (
 )
 from notbugs.cluster.stages import Tasks
 from notbugs.data.recent import Recent
-from notbugs.execution import Crew, Execution, Make, Value
+from notbugs.execution import Crew, Execution, Value
+from notbugs.parts import Make
 from notbugs.progress import Progress, silent
 from notbugs.turns import interleave, my_turn, while_waiting
 

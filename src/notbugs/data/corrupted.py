@@ -1,7 +1,7 @@
 """A corrupted copy of a data set on disk, in the layout of CIFAR-10-C or of ImageNet-C, which other programs read."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +14,7 @@ from notbugs.data.labeled import LabeledImages
 from notbugs.errors import NotbugsError
 from notbugs.files import appearing
 from notbugs.partial import partial_name
+from notbugs.parts import Made, made_here
 from notbugs.progress import Progress, silent
 from notbugs.shifts import Corruption
 from notbugs.shifts.corruptions import require_brightness
@@ -21,17 +22,6 @@ from notbugs.shifts.corruptions import require_brightness
 Layout = Literal["npy", "imagefolder"]
 
 _IMAGES_AT_ONCE = 500
-
-Make = Callable[[int, Progress], Mapping[str, Tensor]]
-Made = Callable[[Make, Sequence[int], Callable[[int], Progress]], Iterator[tuple[int, Mapping[str, Tensor]]]]
-"""Makes parts by number, here or elsewhere; they come in any order (`Execution.made`)."""
-
-
-def in_turn(
-    make: Make, indices: Sequence[int], inside: Callable[[int], Progress]
-) -> Iterator[tuple[int, Mapping[str, Tensor]]]:
-    """Here, one after the other."""
-    return ((index, make(index, inside(index))) for index in indices)
 
 
 def write_corrupted(
@@ -43,7 +33,7 @@ def write_corrupted(
     layout: Layout = "npy",
     seed: int = 0,
     progress: Progress = silent,
-    made: Made = in_turn,
+    made: Made = made_here,
 ) -> Path:
     """All images under one corruption, at every severity, rounded to 8 bits; returns the path that was written.
 
