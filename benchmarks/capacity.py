@@ -20,6 +20,7 @@ from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.environments import SCRATCH
+from benchmarks.plan import CORRUPTING, DECODING, WRITING
 from benchmarks.run import setting, write
 from notbugs import hardware
 from notbugs.attacks import PGD
@@ -61,7 +62,7 @@ def main() -> None:
         **setting("capacity", options, device=str(device)),
         "n": options.n,
         "networks": told,
-        "beside": beside(data),
+        "beside": beside(),
     }
     write(options.out, result)
 
@@ -96,8 +97,9 @@ def costs(arch: str, data: LabeledImages, options: argparse.Namespace) -> dict[s
     return {"flops": counter.get_total_flops(), "seconds": seconds}
 
 
-def beside(data: LabeledImages) -> dict[str, float]:
-    """Seconds an image of what no network does: decoding a photograph, writing it, 15 corruptions at one severity."""
+def beside() -> dict[str, float]:
+    """Seconds of one thread an image, of what no network does: decoding, writing, all corruptions at one severity."""
+    torch.set_num_threads(1)
     draw = np.random.default_rng(0)
     coarse = Image.fromarray(draw.integers(0, 255, (120, 160, 3), dtype=np.uint8))
     stream = io.BytesIO()  # as long as a file of ImageNet is on average
@@ -108,13 +110,13 @@ def beside(data: LabeledImages) -> dict[str, float]:
     with TemporaryDirectory() as directory:
         path = Path(directory) / "shard.safetensors"
         writing = min(timed(lambda: write_tensors(shard, path), "cpu") for _ in range(3))
-    few = data.images[:200].cpu()
+    few = decode_images(encoded[:8], count=8, frame=(224, 224))
     corrupted = [partial(Corruption(name, 3), few, seed=0) for name in list(CORRUPTIONS)[:15]]
     corrupting = timed(lambda: [make() for make in corrupted], "cpu")
     return {
-        "decoding 500 x 375 to 224": decoding / 64,
-        "writing 224 pixels": writing / 100,
-        "15 corruptions": corrupting / 200,
+        DECODING: decoding / 64,
+        WRITING: writing / 100,
+        CORRUPTING: corrupting / len(few),
     }
 
 

@@ -15,9 +15,9 @@ from typing import final
 
 @final
 class Machines:
-    """A head and others, of one core each, that know one token."""
+    """A head of so many cores and others of one, that know one token."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, cores: int = 1) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
@@ -37,8 +37,8 @@ class Machines:
         self._directory = Path(tempfile.mkdtemp(prefix="machines-"))
         self._started: list[subprocess.Popen[bytes]] = []
         head = self._start(
-            "--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={self._directory}"
-        )
+            "--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={self._directory}", cores=cores,
+        )  # fmt: skip
         while not _listens(port):
             if head.poll() is not None:
                 raise RuntimeError((self._directory / "machine-0.log").read_text()[-500:])
@@ -59,10 +59,10 @@ class Machines:
                 self.kill(machine)
         shutil.rmtree(self._directory, ignore_errors=True)
 
-    def _start(self, *options: str) -> subprocess.Popen[bytes]:
+    def _start(self, *options: str, cores: int = 1) -> subprocess.Popen[bytes]:
         with (self._directory / f"machine-{len(self._started)}.log").open("wb") as log:
             started = subprocess.Popen(
-                [sys.executable, "-m", "ray.scripts.scripts", "start", *options, "--num-cpus=1", "--block"],
+                [sys.executable, "-m", "ray.scripts.scripts", "start", *options, f"--num-cpus={cores}", "--block"],
                 env=self.environment, stdout=log, stderr=log, start_new_session=True,
                 cwd=self._directory,  # as on a cluster: not where commands are given
             )  # fmt: skip

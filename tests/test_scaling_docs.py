@@ -4,7 +4,7 @@ import json
 import re
 from pathlib import Path
 
-from benchmarks.plan import RECIPES, passes, table
+from benchmarks.plan import RECIPES, needs, passes, table
 
 ROOT = Path(__file__).parent.parent
 PAGE = " ".join((ROOT / "docs" / "scaling.md").read_text(encoding="utf-8").split())
@@ -17,6 +17,28 @@ def result(name: str) -> dict:
 def on_page(*phrases: str) -> None:
     for phrase in phrases:
         assert phrase in PAGE, phrase
+
+
+def test_a_cluster_gains_and_changes_nothing() -> None:
+    found = result("cluster")
+    for name, row in found["gain"].items():
+        on_page(f"| {row['one_worker']:.0f} s | {row['two_workers']:.0f} s | {row['gain']:.2f}x |")
+        assert row["gain"] >= 1.8, name
+    for name, row in result("killed")["killed"].items():
+        assert row["the_same"] == row["files"] == row["there"], name
+        on_page(f"`{name}` {row['the_same']} of {row['files']} files")
+
+
+def test_building_costs_the_same_for_every_image() -> None:
+    found = result("cluster")
+    cost, build = found["cost"], found["gain"]["build"]["one_worker"]
+    on_page(
+        f"{1000 * cost['seconds_an_image']:.2f} ms an image",
+        f"{cost['largest_residual']:.1f} s off the line",
+        f"{cost['seconds'][-1]:.0f} s for 50 000",
+        f"predicts {cost['seconds_an_image'] * 10_000 * 500 / 20:.0f} s",
+        f"took {build:.0f}",
+    )
 
 
 def test_ranks_are_one_process_and_survive() -> None:
@@ -58,6 +80,9 @@ def test_nothing_is_left_to_fill_in() -> None:
 
 
 def test_the_plan_follows_from_them() -> None:
-    lines = table(passes(result("capacity")["networks"]["resnet18"])).splitlines()
-    assert len(lines) == 2 + len(RECIPES)
-    on_page(*(" ".join(line.split()) for line in lines))
+    found = result("capacity")
+    cost = passes(found["networks"]["resnet18"])
+    for text in (table(cost), needs(cost, found["beside"], 64)):
+        lines = text.splitlines()
+        assert len(lines) == 2 + len(RECIPES)
+        on_page(*lines)

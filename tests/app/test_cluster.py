@@ -96,12 +96,23 @@ def test_an_audit_is_the_same(tmp_path: Path, cluster: Machines, model: Path) ->
     assert contents(tmp_path / "ray") == contents(tmp_path / "local")
 
 
+STUDY = """
+import sys
+from notbugs import recipes
+from notbugs.app.cli import main
+sys.path.insert(0, sys.argv[1])
+from miniature import miniature_control
+recipes.CONTROLS["everything"] = miniature_control
+main(["study", "everything", "--data", "digits", "--quiet", *sys.argv[2:]])
+"""
+
+
 def test_a_study_is_the_same_also_of_relative_paths(tmp_path: Path, cluster: Machines) -> None:
     """The machines of the cluster run elsewhere."""
-    command = ["study", "digits", "--arch", "convnet-8-8-8-8"]
+    command = ("-c", STUDY, Path(__file__).parent)
     there = ("--out", "ray", "--on", "ray", "--ray-address", cluster.address)
-    finish(start(cluster, *notbugs(*command, *there), cwd=tmp_path))
-    finish(start(cluster, *notbugs(*command, "--out", "local"), cwd=tmp_path))
+    finish(start(cluster, *command, *there, cwd=tmp_path))
+    finish(start(cluster, *command, "--out", "local", cwd=tmp_path))
     assert contents(tmp_path / "ray") == contents(tmp_path / "local")
 
 

@@ -60,6 +60,7 @@ def connected(address: str) -> Any:
     """Ray, until this process ends. Raises NotbugsError without Ray, and without a cluster there."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_AUTH_MODE", "token")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what it recovers from is nothing to be told
     try:
         import ray
     except ModuleNotFoundError as error:
