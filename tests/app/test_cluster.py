@@ -4,13 +4,16 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from benchmarks.contents import contents
 from benchmarks.machines import Machines
+from miniature import miniature_control
 
+from notbugs import recipes
 from notbugs.models import build, save_model
 
 pytest.importorskip("ray", reason="Ray is not installed")
@@ -48,51 +51,51 @@ def finish(process: subprocess.Popen[str]) -> str:
     return said
 
 
-def notbugs(*tokens: object) -> tuple[object, ...]:
-    return "-m", "notbugs.app", *tokens, "--quiet"
+def there(cluster: Machines, *tokens: object, out: object) -> subprocess.Popen[str]:
+    """A command on the cluster."""
+    options = ("--out", out, "--on", "ray", "--ray-address", cluster.address, "--quiet")
+    return start(cluster, "-m", "notbugs.app", *tokens, *options)
 
 
-def test_a_machine_dies_and_the_bytes_are_the_same(tmp_path: Path, cluster: Machines, model: Path) -> None:
+Command = Callable[..., Any]
+
+
+def test_a_machine_dies_and_the_bytes_are_the_same(
+    tmp_path: Path, cluster: Machines, model: Path, notbugs: Command
+) -> None:
     command = ["build", "robust", "--data", "planted", "--model", model, "--steps", 40]
     doomed = cluster.add()
-    there = start(
-        cluster,
-        *notbugs(*command, "--out", tmp_path / "ray", "--on", "ray", "--ray-address", cluster.address),
-    )
+    begun = there(cluster, *command, out=tmp_path / "ray")
     while len(list(tmp_path.glob("ray/*/shard-*"))) < 2:
-        assert there.poll() is None, there.communicate()[1]
+        assert begun.poll() is None, begun.communicate()[1]
         time.sleep(0.05)
     cluster.kill(doomed)
     cluster.add()
     made = len(list(tmp_path.glob("ray/*/shard-*")))
-    finish(there)
-    finish(start(cluster, *notbugs(*command, "--out", tmp_path / "local")))
+    finish(begun)
+    assert notbugs(*command, "--out", tmp_path / "local", "--quiet").code == 0
     here = contents(tmp_path / "local")
     assert contents(tmp_path / "ray") == here
     assert 2 <= made < sum("shard-" in name for name in here), "it died in the middle"
 
 
-def test_drawings_and_corrupted_copies_are_the_same(tmp_path: Path, cluster: Machines, model: Path) -> None:
-    there = ["--on", "ray", "--ray-address", cluster.address]
+def test_drawings_and_corrupted_copies_are_the_same(
+    tmp_path: Path, cluster: Machines, model: Path, notbugs: Command
+) -> None:
     draw = ["draw", "invert", "--model", model, "--data", "digits", "--n", 3, "--steps", 8]
     corrupt = ["corrupt", "--data", "digits", "--corruptions", "fog,gaussian_noise", "--severities", "1,3"]
     for command in (draw, corrupt):
-        for where, options in (("ray", there), ("local", [])):
-            finish(start(cluster, *notbugs(*command, "--out", tmp_path / where, *options)))
+        finish(there(cluster, *command, out=tmp_path / "ray"))
+        assert notbugs(*command, "--out", tmp_path / "local", "--quiet").code == 0
     here = contents(tmp_path / "local")
     assert contents(tmp_path / "ray") == here
     assert sum(name.endswith((".npy", ".png")) for name in here) == 4
 
 
-def test_an_audit_is_the_same(tmp_path: Path, cluster: Machines, model: Path) -> None:
+def test_an_audit_is_the_same(tmp_path: Path, cluster: Machines, model: Path, notbugs: Command) -> None:
     command = ["audit", model, "--data", "planted", "--suite", "quick", "--n", 300]
-    finish(
-        start(
-            cluster,
-            *notbugs(*command, "--out", tmp_path / "ray", "--on", "ray", "--ray-address", cluster.address),
-        )
-    )
-    finish(start(cluster, *notbugs(*command, "--out", tmp_path / "local")))
+    finish(there(cluster, *command, out=tmp_path / "ray"))
+    assert notbugs(*command, "--out", tmp_path / "local", "--quiet").code == 0
     assert contents(tmp_path / "ray") == contents(tmp_path / "local")
 
 
@@ -107,12 +110,15 @@ main(["study", "everything", "--data", "digits", "--quiet", *sys.argv[2:]])
 """
 
 
-def test_a_study_is_the_same_also_of_relative_paths(tmp_path: Path, cluster: Machines) -> None:
+def test_a_study_is_the_same_also_of_relative_paths(
+    tmp_path: Path, cluster: Machines, notbugs: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The machines of the cluster run elsewhere."""
-    command = ("-c", STUDY, Path(__file__).parent)
-    there = ("--out", "ray", "--on", "ray", "--ray-address", cluster.address)
-    finish(start(cluster, *command, *there, cwd=tmp_path))
-    finish(start(cluster, *command, "--out", "local", cwd=tmp_path))
+    options = ("--out", "ray", "--on", "ray", "--ray-address", cluster.address)
+    finish(start(cluster, "-c", STUDY, Path(__file__).parent, *options, cwd=tmp_path))
+    monkeypatch.setitem(recipes.CONTROLS, "everything", miniature_control)
+    monkeypatch.chdir(tmp_path)
+    assert notbugs("study", "everything", "--data", "digits", "--out", "local", "--quiet").code == 0
     assert contents(tmp_path / "ray") == contents(tmp_path / "local")
 
 
@@ -149,29 +155,33 @@ def test_stages_that_need_a_gpu_for_their_shards_leave_it_to_them(tmp_path: Path
     cluster.add(gpus=1)
     (tmp_path / "script.py").write_text(NESTED)
     process = start(cluster, tmp_path / "script.py", tmp_path, cluster.address)
-    try:
-        _, errors = process.communicate(
-            timeout=100
-        )  # there is one GPU: who waits while it has it waits for ever
+    try:  # there is one GPU: who waits while it has it waits for ever
+        _, errors = process.communicate(timeout=100)
     finally:
         process.kill()
     assert process.returncode == 0, errors
-    assert [(tmp_path / name).read_text() for name in ("one", "other", "model")] == ["[0, 1, 2]"] * 2 + [
-        "trained"
-    ]
+    found = [(tmp_path / name).read_text() for name in ("one", "other", "model")]
+    assert found == ["[0, 1, 2]", "[0, 1, 2]", "trained"]
 
 
-def test_what_a_cluster_is_not_for_is_refused(tmp_path: Path, cluster: Machines, model: Path) -> None:
-    for words, line in (
-        (("train", "--data", "digits"), "train runs here"),
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ("train --data digits --on ray", "train runs here"),
+        ("build robust --model MODEL --data digits --ray-gpus 1 --on ray", "needs a GPU here as well"),
         (
-            ("build", "robust", "--data", "digits", "--model", model, "--ray-gpus", 1),
-            "needs a GPU here as well",
+            "build robust --model MODEL --data digits --ray-gpus 1",
+            "--ray-address and --ray-gpus go with --on ray",
         ),
-    ):
-        process = start(cluster, *notbugs(*words, "--on", "ray", "--out", tmp_path / "runs"))
-        assert line in process.communicate()[1]
-        assert process.returncode == 2
+    ],
+)
+def test_what_a_cluster_is_not_for_is_refused(
+    words: str, line: str, tmp_path: Path, model: Path, notbugs: Command
+) -> None:
+    tokens = [str(model) if word == "MODEL" else word for word in words.split()]
+    outcome = notbugs(*tokens, "--out", tmp_path / "runs")
+    assert outcome.code == 2
+    assert line in outcome.err
     assert not (tmp_path / "runs").exists()
 
 
@@ -229,7 +239,7 @@ def test_tasks_wait_for_what_they_need_and_errors_come_home(tmp_path: Path, clus
 
 def test_a_cluster_that_is_not_there_is_a_line(tmp_path: Path, cluster: Machines, model: Path) -> None:
     command = ["build", "robust", "--data", "planted", "--model", model, "--out", tmp_path / "runs"]
-    process = start(cluster, *notbugs(*command, "--on", "ray", "--ray-address", "127.0.0.1:1"))
+    process = start(cluster, "-m", "notbugs.app", *command, "--on", "ray", "--ray-address", "127.0.0.1:1")
     _, errors = process.communicate()
     assert process.returncode == 2
     assert "no Ray cluster answers at 127.0.0.1:1" in errors
@@ -239,25 +249,6 @@ def test_a_cluster_that_is_not_there_is_a_line(tmp_path: Path, cluster: Machines
 def test_nothing_asks_for_ray_where_nobody_has_asked_for_it(
     tmp_path: Path, cluster: Machines, model: Path
 ) -> None:
-    command = [
-        "build",
-        "robust",
-        "--data",
-        "digits",
-        "--model",
-        str(model),
-        "--steps",
-        "1",
-        "--out",
-        str(tmp_path),
-    ]
+    command = f"build robust --data digits --model {model} --steps 1 --out {tmp_path}".split()
     script = f"import sys; from notbugs.app.cli import main; main({command}); assert 'ray' not in sys.modules"
     finish(start(cluster, "-c", script))
-
-
-def test_options_of_a_cluster_without_one_are_refused(cluster: Machines, model: Path) -> None:
-    process = start(
-        cluster, *notbugs("build", "robust", "--data", "digits", "--model", model, "--ray-gpus", 1)
-    )
-    assert "--ray-address and --ray-gpus go with --on ray" in process.communicate()[1]
-    assert process.returncode == 2
