@@ -34,7 +34,7 @@ test: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
-	$(BIN)/pytest --quiet --doctest-modules src
+	OMP_NUM_THREADS=1 $(BIN)/pytest --quiet --doctest-modules src
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.run $(if $(DATA_ROOT),--data-root $(DATA_ROOT))
