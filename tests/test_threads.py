@@ -32,8 +32,9 @@ def test_one_thread_is_this_one():
     assert set(over_parts(lambda part: threading.get_ident(), [1, 2], threads=1)) == {threading.get_ident()}
 
 
-def test_every_part_has_one_thread_and_the_caller_keeps_his():
-    assert over_parts(lambda part: torch.get_num_threads(), [0, 1, 2], threads=2) == [1, 1, 1]
+@pytest.mark.parametrize("threads", [2, 3])
+def test_every_part_has_one_thread_and_the_caller_keeps_his(threads):
+    assert over_parts(lambda part: torch.get_num_threads(), [0, 1, 2], threads=threads) == [1, 1, 1]
     assert torch.get_num_threads() == 2
     seen = []
     later = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))

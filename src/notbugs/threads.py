@@ -44,14 +44,12 @@ def _with_the_grad_mode_of_here(work: Callable[[Part], Result]) -> Callable[[Par
 @cache
 def _pool(threads: int) -> ThreadPoolExecutor:
     """Kept for the whole process: a thread's first operation is slow."""
-    all_there = Barrier(threads + 1)
+    before, all_there = torch.get_num_threads(), Barrier(threads + 1)
     pool = ThreadPoolExecutor(threads, thread_name_prefix="notbugs", initializer=_use_one_thread)
     for _ in range(threads):
         pool.submit(all_there.wait)
     all_there.wait()
-    torch.set_num_threads(
-        threads
-    )  # what threads of the caller's own will start with, which the pool's have changed
+    torch.set_num_threads(before)  # with which the caller's own threads start: the pool's have changed it
     return pool
 
 
@@ -61,6 +59,5 @@ def _use_one_thread() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        after_in_child=_pool.cache_clear
-    )  # a forked process has the pool, but not its threads
+    # A forked process has the pool, but not its threads.
+    os.register_at_fork(after_in_child=_pool.cache_clear)
