@@ -71,10 +71,11 @@ def connected(address: str) -> Any:
         if address not in ("", "auto"):
             _require_listening(address)
         try:
-            ray.init(
-                address=address or "local", include_dashboard=False, log_to_driver=False,
-                logging_level=logging.CRITICAL,
-            )  # fmt: skip
+            with _standard_error_closed():
+                ray.init(
+                    address=address or "local", include_dashboard=False, log_to_driver=False,
+                    logging_level=logging.CRITICAL,
+                )  # fmt: skip
         except (ConnectionError, RuntimeError, ValueError) as error:
             where = (
                 f"no Ray cluster answers at {address}" if address else "Ray does not start on this machine"
@@ -82,6 +83,24 @@ def connected(address: str) -> Any:
             raise NotbugsError(f"{where}: {str(error).strip().splitlines()[0]}") from error
     share_tensors(ray)
     return ray
+
+
+@contextmanager
+def _standard_error_closed() -> Iterator[None]:
+    """Ray's C++ says there which level it was given before it keeps to it; what goes wrong, it raises."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # it is closed already
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _require_listening(address: str) -> None:
