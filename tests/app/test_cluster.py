@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from benchmarks.contents import contents
 from benchmarks.machines import Machines
 from miniature import miniature_control
@@ -25,6 +26,15 @@ def cluster() -> Iterator[Machines]:
     machines = Machines()
     yield machines
     machines.end()
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """As the workers have: another number rounds otherwise."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture
@@ -123,7 +133,7 @@ def test_a_study_is_the_same_also_of_relative_paths(
 
 
 NESTED = """
-import sys, time
+import logging, sys, time
 from functools import partial
 from pathlib import Path
 import torch
@@ -133,6 +143,7 @@ from notbugs.execution import side_by_side
 from notbugs.progress import silent
 
 def shard(index, progress):
+    logging.getLogger("notbugs").warning("shard %d is being made", index)
     return {"index": torch.tensor(index)}
 
 def build(where, name, on, watch):
@@ -160,6 +171,7 @@ def test_stages_that_need_a_gpu_for_their_shards_leave_it_to_them(tmp_path: Path
     finally:
         process.kill()
     assert process.returncode == 0, errors
+    assert sorted(set(errors.splitlines())) == [f"shard {index} is being made" for index in range(3)]
     found = [(tmp_path / name).read_text() for name in ("one", "other", "model")]
     assert found == ["[0, 1, 2]", "[0, 1, 2]", "trained"]
 
@@ -186,7 +198,7 @@ def test_what_a_cluster_is_not_for_is_refused(
 
 
 SCRIPT = """
-import sys, time
+import logging, sys, time
 from functools import partial
 from pathlib import Path
 from notbugs.cluster import OnRay
@@ -197,6 +209,7 @@ from notbugs.progress import silent
 def note(where, name, watch):
     progress = watch(name)
     progress(1, 2, "begun")
+    logging.getLogger("notbugs").warning("%s has begun", name)
     began = time.time()
     time.sleep(0.3)
     Path(where, name).write_text(f"{began} {time.time()}")
@@ -224,9 +237,11 @@ for gpus, asked in ((0, tasks), (2, tasks)):
 
 def test_tasks_wait_for_what_they_need_and_errors_come_home(tmp_path: Path, cluster: Machines) -> None:
     (tmp_path / "script.py").write_text(textwrap.dedent(SCRIPT))
-    seen, refused, missing = finish(
-        start(cluster, tmp_path / "script.py", tmp_path, cluster.address)
-    ).splitlines()
+    process = start(cluster, tmp_path / "script.py", tmp_path, cluster.address)
+    said, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert sorted(errors.splitlines()) == ["first has begun", "free has begun", "last has begun"]
+    seen, refused, missing = said.splitlines()
     first, last = (
         [float(one) for one in (tmp_path / name).read_text().split()] for name in ("first", "last")
     )

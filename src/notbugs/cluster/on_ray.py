@@ -23,6 +23,7 @@ from notbugs.cluster.connection import (
     settings_here,
     slots_of,
 )
+from notbugs.cluster.heard import heard, repeat
 from notbugs.cluster.stages import Tasks
 from notbugs.data.recent import Recent
 from notbugs.execution import Crew, Execution, Value
@@ -79,7 +80,8 @@ class OnRay(Execution):
                     ready = _ready(ray, list(running), None if turn is None else POLL)
                 for done in ready:
                     with errors_of(ray):
-                        tensors = ray.get(done)
+                        tensors, warnings = ray.get(done)
+                    repeat(warnings)
                     yield running.pop(done), tensors
         finally:
             for left in running:
@@ -95,9 +97,11 @@ class OnRay(Execution):
         task = ray.remote(**needed, max_retries=RETRIES)(_do)
         progress(0, 1, "somewhere in the cluster")
         with errors_of(ray):
-            found: Value = ray.get(task.remote(work, settings))
+            found, warnings = ray.get(task.remote(work, settings))
+        repeat(warnings)
         progress(1, 1, "")
-        return found
+        value: Value = found
+        return value
 
     @contextmanager
     def crew(self, workers: int, threads: int) -> Iterator[Crew]:
@@ -121,22 +125,26 @@ def _ready(ray: Any, running: list[Any], timeout: float | None) -> list[Any]:
 _made: Recent[Make] = Recent(lambda make: 1, most=KEPT)
 
 
-def _make(kept: list[Any], index: int, settings: Settings) -> dict[str, Tensor]:
-    """In a worker: what makes shards is read once, and held until others are asked for."""
+def _make(kept: list[Any], index: int, settings: Settings) -> tuple[dict[str, Tensor], list[str]]:
+    """In a worker: a shard and its warnings. What makes shards is read once, and held until others are asked for."""
     import ray
 
     (ref,) = kept
     prepare(ray, settings)
     make = _made.get(ref.hex(), lambda: ray.get(ref))
-    return {name: tensor.cpu() for name, tensor in make(index, silent).items()}
+    warnings: list[str] = []
+    with heard(warnings.append):
+        return {name: tensor.cpu() for name, tensor in make(index, silent).items()}, warnings
 
 
-def _do(work: Callable[[Progress], Value], settings: Settings) -> Value:
-    """In a worker: one piece of work."""
+def _do(work: Callable[[Progress], Value], settings: Settings) -> tuple[Value, list[str]]:
+    """In a worker: one piece of work, and its warnings."""
     import ray
 
     prepare(ray, settings)
-    return work(silent)
+    warnings: list[str] = []
+    with heard(warnings.append):
+        return work(silent), warnings
 
 
 __all__ = ["OnRay"]

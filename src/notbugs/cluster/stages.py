@@ -8,6 +8,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, final
 
 from notbugs.cluster.connection import RETRIES, Settings, prepare, settings_here, slots_of
+from notbugs.cluster.heard import heard, repeat
 from notbugs.execution import Crew, Message, Task
 from notbugs.progress import Progress
 from notbugs.turns import Floor, Turn
@@ -48,7 +49,9 @@ class Tasks(Crew):
             while True:
                 yield self._said.get_nowait()
         except Empty:
-            yield from self._ray.get(self._mailbox.taken.remote())
+            messages, warnings = self._ray.get(self._mailbox.taken.remote())
+            repeat(warnings)
+            yield from messages
 
     def end(self) -> None:
         self._floor.close()
@@ -62,17 +65,22 @@ class Tasks(Crew):
 
 
 class _Mailbox:
-    """The last that each stage reported and nobody has taken."""
+    """The last that each stage reported and nobody has taken, and all that they warned of."""
 
     def __init__(self) -> None:
         self._kept: dict[str, Message] = {}
+        self._warnings: list[str] = []
 
     def put(self, message: Message) -> None:
         self._kept[message[0]] = message
 
-    def taken(self) -> list[Message]:
+    def warn(self, warning: str) -> None:
+        self._warnings.append(warning)
+
+    def taken(self) -> tuple[list[Message], list[str]]:
         kept, self._kept = self._kept, {}
-        return list(kept.values())
+        warnings, self._warnings = self._warnings, []
+        return list(kept.values()), warnings
 
 
 def _run(task: Task, mailbox: Any, settings: Settings) -> None:
@@ -92,7 +100,8 @@ def _run(task: Task, mailbox: Any, settings: Settings) -> None:
 
         return send
 
-    task(watch)
+    with heard(lambda warning: ray.get(mailbox.warn.remote(warning))):
+        task(watch)
 
 
 __all__ = ["Tasks"]
