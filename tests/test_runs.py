@@ -24,7 +24,7 @@ def test_same_config_same_directory_other_config_other_directory(tmp_path: Path)
 def test_a_directory_with_another_config_is_refused(tmp_path: Path) -> None:
     run = open_run(tmp_path, "name", {"a": 1})
     (run.path / "config.json").write_text("{}\n")
-    with pytest.raises(NotbugsError, match="another run's work"):
+    with pytest.raises(NotbugsError, match="is damaged, or another run's; delete it"):
         open_run(tmp_path, "name", {"a": 1})
 
 
@@ -47,6 +47,15 @@ def test_configs_are_described_to_the_last_field() -> None:
     }  # fmt: skip
     assert describe({"threat": L2(0.5)}) == {"threat": "l2:0.5"}
     json.dumps(described)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]"])
+def test_a_damaged_provenance_is_written_again(tmp_path: Path, content: str) -> None:
+    run = open_run(tmp_path, "name", {"a": 1})
+    whole = (run.path / "provenance.json").read_text()
+    (run.path / "provenance.json").write_text(content)
+    assert open_run(tmp_path, "name", {"a": 1}) == run
+    assert (run.path / "provenance.json").read_text() == whole
 
 
 def test_provenance_names_versions_and_machine(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def location(named: str | Location) -> Location:
     if "://" not in str(named):
         return Path(named).expanduser()
     kind, _, rest = str(named).partition("://")
-    if not rest.strip("/"):
+    if not rest.strip("/") or (rest.startswith("/") and _STORES.get(kind)):
         raise NotbugsError(f"{named} names nothing in the store; give a URL such as s3://bucket/runs")
     if kind == "file" and rest.startswith("/"):
         return Path(rest)

@@ -16,6 +16,8 @@ def parse_number(text: str, what: str) -> float:
     """
     wrong = NotbugsError(f"{what} {text!r} is not a number; write it like 0.5 or 8/255")
     above, slash, below = text.partition("/")
+    if "_" in text or not text.isascii():  # which Python reads as a number all the same
+        raise wrong
     try:  # not Fraction, which would write out every digit of 1e999999999
         value = float(above) / float(below) if slash else float(text)
     except (ValueError, ZeroDivisionError, OverflowError) as error:
@@ -31,7 +33,7 @@ def parse_count(text: str, what: str) -> int:
     >>> parse_count("40", "steps")
     40
     """
-    if not text.isdecimal() or len(text) > MOST_DIGITS:
+    if not (text.isascii() and text.isdecimal()) or len(text) > MOST_DIGITS:
         raise NotbugsError(
             f"{what} {text[:40]!r} is not a count of up to {MOST_DIGITS} digits; write it like 40"
         )

@@ -142,7 +142,9 @@ def open_run(root: Location, name: str, config: Mapping[str, Any], *, world_size
     stored = run.path / "config.json"
     if stored.is_file():
         if stored.read_text() != text:
-            raise NotbugsError(f"{run.path} holds another run's work; choose another --out")
+            raise NotbugsError(f"{stored} is damaged, or another run's; delete it, or choose another --out")
+        if not _is_json(run.path / "provenance.json"):
+            write_atomically(run.path / "provenance.json", to_json(provenance(world_size)))
         if run.is_done:  # killed after its last word, before it had tidied up
             run.checkpoint.unlink(missing_ok=True)
             run._seconds.unlink(missing_ok=True)
@@ -245,14 +247,24 @@ def _made_by(module: str, factory: str) -> Classifier:
     return made
 
 
+def _is_json(path: Location) -> bool:
+    try:
+        _read_json(path)
+    except NotbugsError:
+        return False
+    return True
+
+
 def _read_json(path: Location) -> dict[str, Any]:
     require_regular(path)
     try:
         content = from_json(path.read_text())
     except (OSError, ValueError) as error:
-        raise NotbugsError(f"{path} cannot be read ({error}); delete its directory and run again") from error
+        raise NotbugsError(
+            f"{path} cannot be read ({error}); delete it, and give the same command again"
+        ) from error
     if not isinstance(content, dict):
-        raise NotbugsError(f"{path} is not a JSON object; delete its directory and run again")
+        raise NotbugsError(f"{path} is not a JSON object; delete it, and give the same command again")
     return content
 
 

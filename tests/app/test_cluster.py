@@ -1,8 +1,10 @@
 """Commands on a Ray cluster: the same bytes as here, also where a machine dies."""
 
+import socket
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +17,7 @@ from benchmarks.machines import Machines
 from miniature import miniature_control
 
 from notbugs import recipes
+from notbugs.cluster.head import watch_head
 from notbugs.models import build, save_model
 
 pytest.importorskip("ray", reason="Ray is not installed")
@@ -112,6 +115,7 @@ def test_an_audit_is_the_same(tmp_path: Path, cluster: Machines, model: Path, no
 STUDY = """
 import sys
 from notbugs import recipes
+from notbugs.cluster.head import watch_head
 from notbugs.app.cli import main
 sys.path.insert(0, sys.argv[1])
 from miniature import miniature_control
@@ -250,6 +254,55 @@ def test_tasks_wait_for_what_they_need_and_errors_come_home(tmp_path: Path, clus
     assert refused == "this cannot be done"
     assert "no machine of the cluster has the 1 CPU and 2 GPU that a task takes" in missing
     assert not (tmp_path / "never").exists()
+
+
+def test_asked_to_end_it_ends_as_without_a_cluster(tmp_path: Path, cluster: Machines, model: Path) -> None:
+    command = ["build", "robust", "--data", "planted", "--model", model, "--steps", 400]
+    begun = there(cluster, *command, out=tmp_path / "ray")
+    while not list(tmp_path.glob("ray/*/shard-*")):
+        assert begun.poll() is None, begun.communicate()[1]
+        time.sleep(0.05)
+    begun.terminate()
+    _, errors = begun.communicate()
+    assert (begun.returncode, errors) == (
+        130,
+        "notbugs: stopped; the same command goes on with what was finished\n",
+    )
+
+
+def test_a_head_that_has_gone_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    gone = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as head:
+        port = head.getsockname()[1]
+        watch_head("127.0.0.1", port, lost=0.5, every=0.1, then=gone.set)
+        assert not gone.wait(1.5)
+    assert gone.wait(60)
+    assert caplog.messages == [
+        f"the cluster's head at 127.0.0.1:{port} has gone; the same command goes on with what was finished"
+    ]
+
+
+def test_a_token_that_is_missing_is_asked_for(tmp_path: Path, cluster: Machines, model: Path) -> None:
+    command = [
+        "build",
+        "det",
+        "--data",
+        "digits",
+        "--model",
+        model,
+        "--out",
+        tmp_path / "runs",
+        "--on",
+        "ray",
+    ]
+    process = subprocess.run(
+        [sys.executable, "-m", "notbugs.app", *map(str, command), "--ray-address", cluster.address],
+        env={**cluster.environment, "RAY_AUTH_TOKEN": "", "HOME": str(tmp_path)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert process.returncode == 2
+    assert "every machine needs the head's token in ~/.ray/auth_token" in process.stderr
+    assert process.stderr.count("\n") == 1
 
 
 def test_a_cluster_that_is_not_there_is_a_line(tmp_path: Path, cluster: Machines, model: Path) -> None:

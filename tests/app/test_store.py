@@ -1,6 +1,7 @@
 """Run directories and sources in an object store: what would be on disk is there, also after a kill."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -8,7 +9,7 @@ import sys
 import textwrap
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -194,18 +195,57 @@ def test_a_store_that_is_not_there_is_one_line(store: Store, out: str, said: str
     assert errors.count("\n") == 1
 
 
-def test_nobody_answers(store: Store, tmp_path: Path) -> None:
+WORDS = """
+import sys
+from notbugs.app.cli import main
+for words in sys.stdin.read().splitlines():
+    try:
+        main(words.split())
+    except SystemExit as stop:
+        print(stop.code)
+"""
+
+
+def test_where_nobody_answers_each_command_says_so_in_a_line(store: Store, tmp_path: Path) -> None:
     save_model(build("linear", classes=10, seed=0), tmp_path / "model.safetensors")
+    there, out, model = "s3://bucket/there", f"--out {tmp_path}/runs", f"{tmp_path}/model.safetensors"
+    commands = (
+        f"build det --data digits --model {model} --out {there}", f"report {there}", f"export {there} --to npz",
+        f"audit {there} --data digits {out}", f"audit {model} --data digits --reference {there} {out}",
+        f"train --data built:{there} {out}", f"train --data parquet:{there} {out}",
+        f"train --data cifar10 --data-root {there} {out}",
+    )  # fmt: skip
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{nobody.getsockname()[1]}"
-        process = subprocess.run(
-            [sys.executable, "-m", "notbugs.app", "build", "det", "--data", "digits", "--model",
-             str(tmp_path / "model.safetensors"), "--out", "s3://bucket/runs"],
+        done = subprocess.run(
+            [sys.executable, "-c", WORDS], input="\n".join(commands), cwd=tmp_path,
             env={**store.environment, "AWS_ENDPOINT_URL": address, "AWS_MAX_ATTEMPTS": "1"},
             capture_output=True, text=True, check=False,
         )  # fmt: skip
-    assert process.returncode == 2
-    assert process.stderr.startswith("notbugs: s3://bucket/runs/build-det-")
-    assert "cannot be reached" in process.stderr
-    assert process.stderr.count("\n") == 1
+    assert done.stdout.split() == ["2"] * len(commands)
+    lines = done.stderr.splitlines()
+    assert len(lines) == len(commands), done.stderr
+    for line in lines:
+        assert re.match(f"notbugs: .*{there}.* cannot be reached: ", line)
+    assert {path.name for path in tmp_path.iterdir()} <= {"model.safetensors", "runs"}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("export s3://bucket/set --to npz --out s3://bucket/copy", "has to be a path of this machine"),
+        ("train --data digits --out memory://runs", "nothing can be kept there; give a path, or a URL"),
+        ("train --data digits --out https://host/runs", "nothing can be kept there"),
+        ("train --data digits --out s3:///runs", "names nothing in the store"),
+    ],
+)
+def test_where_nothing_can_be_written_is_refused(
+    words: str, said: str, notbugs: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    outcome = notbugs(*words.split())
+    assert outcome.code == 2
+    assert said in outcome.err
+    assert outcome.err.count("\n") == 1
+    assert not list(tmp_path.iterdir())

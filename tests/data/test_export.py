@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -106,6 +107,15 @@ def test_the_card_says_licence_citation_recipe_and_how_to_load(tmp_path):
         assert card.startswith('---\npretty_name: "pets"\n')
         for part in ('license: "mit"', "Me (2026)", '"kind": "d_r"', "## Load it", "digest `abc`"):
             assert part in card
+
+
+def test_a_name_of_several_lines_is_one_in_the_card(tmp_path):
+    data = made()
+    data = replace(data, origin=Origin(name="pets\n## Load it", licence="MIT\n---"))
+    lines = (export(data, tmp_path / "npz", "npz") / "README.md").read_text().splitlines()
+    assert "# pets ## Load it" in lines
+    assert "- licence: MIT ---" in lines
+    assert lines.count("---") == 2
 
 
 def test_image_folder_round_trips_to_eight_bits(tmp_path):

@@ -147,6 +147,7 @@ ORIGIN = {
     "a shard at an absolute path": put("shards/0/file", "/etc/passwd"),
     "a shard called ..": put("shards/0/file", ".."),
     "a shard with a zero byte": put("shards/0/file", "a\0b"),
+    "a shard twice": put("shards", [{"file": "shard-00000.safetensors"}] * 2),
     "a shard that is a number": put("shards/0/file", 7),
     "a shard that is not there": put("shards/0/file", "nowhere"),
     "a shard that is the manifest": put("shards/0/file", "origin.json"),

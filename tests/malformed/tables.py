@@ -33,6 +33,14 @@ def of(img=None, label=None, metadata=None, **more):
     return written(made.replace_schema_metadata(base.schema.metadata if metadata is None else metadata))
 
 
+def repeated(content, times):
+    """A file that holds one picture once, and says it in every row."""
+    pictures = pa.DictionaryArray.from_arrays(pa.array([0] * times), pa.array([content]))
+    images = pa.StructArray.from_arrays([pictures, pa.nulls(times, pa.string())], ["bytes", "path"])
+    found = pa.table({"img": images, "label": [0, 1] * (times // 2)})
+    return written(found, compression="zstd", store_schema=False)
+
+
 def telling(**metadata):
     return {name: value if isinstance(value, str) else json.dumps(value) for name, value in metadata.items()}
 
@@ -83,6 +91,7 @@ TABLES = {
     "null labels": lambda: of(label=[None, *[0] * (N - 1)]),
     "only null labels": lambda: of(label=pa.array([None] * N, pa.int64())),
     "labels of type null": lambda: of(label=pa.nulls(N)),
+    "one picture of 100 MB in every row": lambda: repeated(bytes(100_000_000), 100),
     "labels above the classes": lambda: of(label=[0, 1, 2] * 3 + [9]),
     "labels below zero": lambda: of(label=[-1] * N),
     "labels beyond 63 bits": lambda: of(label=pa.array([2**64 - 1] * N, pa.uint64())),
@@ -93,6 +102,7 @@ TABLES = {
     "labels as dates": lambda: of(label=pa.array([7] * N, pa.timestamp("s"))),
     "labels as decimals": lambda: of(label=pa.array([7] * N).cast(pa.decimal128(30, 2))),
     "labels of one class without names": lambda: of(label=[7] * N, metadata=features(img=IMAGE)),
+    "labels below zero without names": lambda: of(label=[-1, 0] * 5, metadata=features(img=IMAGE)),
     "labels as lists without names": lambda: of(label=[[7]] * N, metadata=features(img=IMAGE)),
     "labels as dates without names": lambda: of(
         label=pa.array([7, 8] * 5, pa.timestamp("s")), metadata=features(img=IMAGE)

@@ -21,13 +21,14 @@ SOURCES = (
     "folder:" + "a" * 5000,
     "folder:../" * 50, "parquet:\0", "parquet:http://127.0.0.1:9/a.parquet", "parquet:nothing://a/b", "folder:memory://x",
     "folder:os:system", "folder:simplecache::file:///etc", "parquet:s3://", "built:os:system", "built:", "built:\0",
+    "parquet:s3:///x",
     "built:/", "built:/etc/passwd", "hf:", "hf:..", "hf:../../etc", "hf:os:system", "hf:a/b/c/d/../../..", "FOLDER:x",
     "digits ", " digits", "digits\n", "\udcff", "folder:\udcff", "digits;touch called", "$(touch called)", "{7*7}",
 )  # fmt: skip
 
 THREATS = (
     "", ":", "l2", "l2:", "l2:a", "l2:nan", "l2:inf", "l2:-1", "l2:0", "l2:1e999", "l2:1/0", "l2:1/2/3",
-    "l2:/", "l2:0x10",
+    "l2:/", "l2:0x10", "l2:1_0", "l2:١",
     f"l2:1/{LONG}", "linf:8", "linf:255", "l0:1", "l3:1", "L2:1", "l2:0.5:7", "l2:0.5@", "l2:0.5@@",
     "l2:0.5@band:", "l2:0.5@band:9-3", "l2:0.5@low:nan", "l2:0.5@region:", "l2:0.5@region:1,1,0x0",
     "l2:0.5@region:²,1,1x1",

@@ -15,6 +15,7 @@ from notbugs.app.options import (
     DataRoot,
     Split,
     device_of,
+    here,
     job_of,
     load_images,
     located,
@@ -73,7 +74,9 @@ def audit(
     mask: Annotated[
         Path | None,
         Parameter(
-            help="A black and white PNG, as large as the images: do answers follow what is white there?"
+            help="A black and white PNG, as large as the images: do answers follow what is white there?",
+            converter=here,
+            metavar="PATH",
         ),
     ] = None,
     reference: Annotated[

@@ -21,6 +21,9 @@ LONGEST = 2000
 STOPPED = 130
 """Exit code after Ctrl-C, as shells have it."""
 
+CLIENTS = {"fsspec", "upath", "s3fs", "gcsfs", "adlfs", "aiobotocore", "aiohttp"}
+"""Packages that ask object stores."""
+
 PATIENCE = 5.0
 """Seconds that other ranks give the first to say what went wrong: torchrun ends all at the first failure."""
 
@@ -75,16 +78,30 @@ def main(tokens: Sequence[str] | None = None) -> None:
         sys.stderr.close()  # whoever read our output has had enough
         sys.exit(141)
     except OSError as error:
+        _fail_in_a_store(error, words)
         where = f" {error.filename}:" if error.filename else ""
         fail(f"{where} {error.strerror or error}".strip(), code=2)
     except Exception as error:  # whatever a stranger's model raises
         from notbugs.room import is_out_of_memory
 
         if not is_out_of_memory(error):
+            _fail_in_a_store(error, words)
             _fail_in_the_users_code(error)
             raise
         fail("out of memory; choose a smaller --arch, --batch-size or data set", code=2)
     _end_rank(0)
+
+
+def _fail_in_a_store(error: Exception, words: Sequence[str]) -> None:
+    """One line, if a client of an object store raised it: each has classes of errors of its own."""
+    parts = {
+        part for frame in traceback.extract_tb(error.__traceback__) for part in Path(frame.filename).parts
+    }
+    if parts.isdisjoint(CLIENTS):
+        return
+    said = " ".join(str(error).split())[:200] or type(error).__name__
+    urls = " or ".join(word for word in words if "://" in word) or "a store"
+    fail(f"{urls} cannot be reached: {said}; check the URL, and the store's credentials", code=2)
 
 
 def _fail_in_the_users_code(error: Exception) -> None:

@@ -31,6 +31,24 @@ def located(_: Any, tokens: Sequence[Any]) -> Location:
     return location(tokens[0].value)
 
 
+def writable(_: Any, tokens: Sequence[Any]) -> Location:
+    """For options that take a path or a URL of what will be written, and be there when the command has ended."""
+    found, text = location(tokens[0].value), str(tokens[0].value)
+    if text.startswith(("http://", "https://", "memory://")):
+        raise NotbugsError(
+            f"{text}: nothing can be kept there; give a path, or a URL such as s3://bucket/runs"
+        )
+    return found
+
+
+def here(_: Any, tokens: Sequence[Any]) -> Path:
+    """For options that take a path of this machine alone."""
+    found = location(tokens[0].value)
+    if not isinstance(found, Path):
+        raise NotbugsError(f"{tokens[0].value}: this has to be a path of this machine")
+    return found
+
+
 DataRoot = Annotated[
     Location | None,
     Parameter(
@@ -67,7 +85,7 @@ class Common:
         Location,
         Parameter(
             help="Root of the run directories: a path, or a URL as s3://bucket/runs.",
-            converter=located,
+            converter=writable,
             metavar="PATH|URL",
         ),
     ] = Path("runs")

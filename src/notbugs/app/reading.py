@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from notbugs.app.cli import app
-from notbugs.app.options import DEFAULT, SAY, Common, DataRoot, Output, located, settled, show_paths
+from notbugs.app.options import DEFAULT, SAY, Common, DataRoot, Output, here, located, settled, show_paths
 from notbugs.errors import NotbugsError
 from notbugs.locations import Location
 
@@ -41,7 +41,12 @@ def export(
     /,
     *,
     to: Annotated[Literal["parquet", "imagefolder", "npz"], Parameter(help="The format.")],
-    out: Annotated[Path | None, Parameter(help="Where to; default: DIRECTORY-FORMAT.")] = None,
+    out: Annotated[
+        Path | None,
+        Parameter(
+            help="Where to, on this machine; default: DIRECTORY-FORMAT.", converter=here, metavar="PATH"
+        ),
+    ] = None,
     output: Output = SAY,
 ) -> None:
     """Write a built data set for use elsewhere: Hugging Face Parquet with a card, class folders, or .npz.

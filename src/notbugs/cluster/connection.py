@@ -2,7 +2,9 @@
 
 import logging
 import os
+import signal
 import socket
+import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -12,6 +14,7 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
+from notbugs.cluster.head import watch_head
 from notbugs.errors import NotbugsError
 from notbugs.hardware import keep_freed_memory
 from notbugs.memory import share_memory
@@ -71,16 +74,19 @@ def connected(address: str) -> Any:
         if address not in ("", "auto"):
             _require_listening(address)
         try:
-            with _standard_error_closed():
+            with _standard_error_closed(), _signals_kept():
                 ray.init(
                     address=address or "local", include_dashboard=False, log_to_driver=False,
                     logging_level=logging.CRITICAL,
                 )  # fmt: skip
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            where = (
-                f"no Ray cluster answers at {address}" if address else "Ray does not start on this machine"
-            )
-            raise NotbugsError(f"{where}: {str(error).strip().splitlines()[0]}") from error
+        except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+            where = f"{address} does not answer as a Ray cluster" if address else "Ray does not start here"
+            said = str(error).strip().splitlines()[0][:200]
+            raise NotbugsError(
+                f"{where} ({said}); every machine needs the head's token in ~/.ray/auth_token, and its version of Ray"
+            ) from error
+        host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
+        watch_head(host.strip("[]"), int(port))
     share_tensors(ray)
     return ray
 
@@ -101,6 +107,21 @@ def _standard_error_closed() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
+
+
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """SIGTERM means what it meant before: Ray's own handlers, of Python and of C++, end the process."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    kept = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    except SystemExit as stopped:  # Ray's handler, while it began
+        raise KeyboardInterrupt from stopped
+    finally:
+        signal.signal(signal.SIGTERM, kept)
 
 
 def _require_listening(address: str) -> None:

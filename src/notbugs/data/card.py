@@ -59,7 +59,7 @@ def dataset_card(data: LabeledImages, *, kind: str, split: str, exact: bool) -> 
     facts = [
         f"- {len(data)} images ({split}) of {'x'.join(map(str, shape))} (channels, height, width)",
         f"- {data.classes} classes, in label order: {', '.join(data.class_names)}",
-        f"- licence: {origin.licence}",
+        f"- licence: {_line(origin.licence)}",
         f"- SHA-256 of images, labels and class names: `{data.digest}`",
     ]
     facts += [f"- columns: {', '.join(data.columns)}"] if data.columns else []
@@ -68,13 +68,18 @@ def dataset_card(data: LabeledImages, *, kind: str, split: str, exact: bool) -> 
     recipe = json.dumps(dict(origin.recipe), indent=2, default=str)
     parts = [
         _front_matter(origin, kind=kind, split=split),
-        f"# {origin.name}",
+        f"# {_line(origin.name)}",
         "\n".join(facts),
         f"## Load it\n\n{_LOADING[kind].format(split=split, exactness=exactness)}",
         f"## Recipe\n\n```json\n{recipe}\n```" if origin.recipe else "",
         f"## Citation\n\n{origin.citation}" if origin.citation else "",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _line(text: str) -> str:
+    """Of what somebody else may have written: a new line would begin something else."""
+    return " ".join(text.split())
 
 
 def _front_matter(origin: Origin, *, kind: str, split: str) -> str:

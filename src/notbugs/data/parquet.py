@@ -139,6 +139,12 @@ def _named_by_value(
                 "expected an integer or a string; write the column as int64"
             )
         found[file] = np.array(column.to_pylist())
+        if found[file].dtype.kind == "i" and found[file].min(initial=0) < 0:
+            row = int(np.argmax(found[file] < 0))
+            raise NotbugsError(
+                f"{file} row {row}: {schema.label} is {found[file][row]}, which usually says: none; "
+                "remove the row"
+            )
     names, places = np.unique(np.concatenate(list(found.values())), return_inverse=True)
     parts = np.split(places.astype(np.int64), np.cumsum([len(part) for part in found.values()])[:-1])
     return tuple(str(name) for name in names), dict(zip(found, parts, strict=True))

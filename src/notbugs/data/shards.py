@@ -117,6 +117,8 @@ def read_origin(directory: Location) -> dict[str, Any]:
         names = [entry["file"] for entry in manifest["shards"]]
         if any(require_within(directory, name).parent != directory for name in names):
             raise NotbugsError(f"{path} names a shard outside its directory")
+        if len(set(names)) < len(names):
+            raise NotbugsError(f"{path} names a shard twice; delete it and run the same build again")
         _require_manifest(manifest, path)
         return manifest
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -122,6 +122,9 @@ def _contiguous(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
+_PICKLES = {".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle", ".npy", ".tar"}
+
+
 def _require_file(path: Location) -> None:
     if not path.is_file():
         raise NotbugsError(f"no weights at {path}: expected a file")
@@ -135,6 +138,11 @@ def _read_safetensors(path: Location) -> tuple[dict[str, Tensor], dict[str, str]
             state = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
             metadata = file.metadata() or {}
     except (SafetensorError, OSError, ValueError) as error:
+        if path.suffix in _PICKLES:
+            raise NotbugsError(
+                f"{path} could run any code if it were opened; save its weights as safetensors, or give a "
+                "package.module:factory that loads it"
+            ) from error
         raise NotbugsError(f"{path} is not a complete safetensors file: {error}") from error
     _require_finite(state, path)
     return state, metadata
