@@ -24,18 +24,20 @@ from notbugs.data.shards import is_whole, read_built, read_tensors, write_tensor
 from notbugs.data.stored import StoredImages
 from notbugs.errors import NotbugsError
 from notbugs.features import PushToTarget
+from notbugs.files import write_atomically
 from notbugs.integrity import digest_of
 from notbugs.jobs import Job, build_job, model_spec, train_job
+from notbugs.locations import Location, location
 from notbugs.models import build, save_model
 from notbugs.recipes import targeted_attack
-from notbugs.runs import Run, load_classifier
+from notbugs.runs import Run, load_classifier, open_run
 from notbugs.threats import L2
 from notbugs.training import TrainConfig
 
 DET = PushToTarget(attack=targeted_attack(L2(0.5), steps=2, step_size=0.2), targets="next")
 
 
-def built(root: Path) -> Run:
+def built(root: Location) -> Run:
     model, data = build("convnet-8-8-8-8", classes=10, seed=0), load("digits").first(90)
     return build_job(Job(root=root, seed=0), "det", DET, model, data, shard_size=30)
 
@@ -119,6 +121,30 @@ def test_any_flipped_bit_is_noticed(tmp_path_factory: pytest.TempPathFactory, pl
         assert not is_whole(path)
     else:  # a bit of the digest's own name, or of the padding of the header
         assert digest_of(found) == digest_of(tensors)
+
+
+def test_a_shard_in_a_store_is_made_again_as_one_on_disk() -> None:
+    root = location("memory://faults/runs")
+    run = built(root)
+    shard = run.path / "shard-00001.safetensors"
+    whole = shard.read_bytes()
+    write_atomically(shard, whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(NotbugsError, match="is damaged"):
+        read_built(run.path)
+    assert built(root) == run
+    assert shard.read_bytes() == whole
+    assert len(read_built(run.path)) == 90
+
+
+@pytest.mark.parametrize("root", ["here", "memory://faults/withdrawn"])
+def test_what_is_withdrawn_is_what_was_begun_and_nothing_else(root: str, tmp_path: Path) -> None:
+    where = tmp_path if root == "here" else location(root)
+    begun, done = (open_run(where, name, {}) for name in ("begun", "done"))
+    write_atomically(done.path / "grid.png", b"somebody's")
+    for run in (begun, done):
+        run.withdraw()
+    assert not begun.path.exists()
+    assert {path.name for path in done.path.iterdir()} == {"config.json", "grid.png", "provenance.json"}
 
 
 def test_a_file_without_a_digest_is_read_as_before(tmp_path: Path) -> None:

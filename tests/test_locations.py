@@ -29,6 +29,12 @@ def test_where_a_file_may_be_half_is_no_store(named: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("named", ["~nobody_at_all/runs", "~", "~/runs", "./~backup/runs", "a/~/b"])
+def test_a_tilde_is_the_home_directory_and_nobody_elses(named: str) -> None:
+    expected = Path.home() / named[2:] if named.startswith("~/") or named == "~" else Path(named)
+    assert location(named) == expected
+
+
 def test_a_store_of_which_nothing_is_installed_names_the_package() -> None:
     with pytest.raises(NotbugsError, match="gs:// needs the package gcsfs: pip install gcsfs"):
         location("gs://bucket/runs")

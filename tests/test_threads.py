@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 
 import pytest
 import torch
@@ -26,6 +27,22 @@ def test_results_are_in_order_and_parts_run_at_the_same_time():
 
     assert over_parts(meet, [1, 2], threads=2) == [-1, -2]
     assert over_parts(lambda part: -part, [], threads=2) == []
+
+
+def test_after_an_error_nobody_is_still_at_work():
+    begun, done = threading.Event(), []
+
+    def work(part):
+        if part == 0:
+            begun.wait(30)
+            raise ValueError("no")
+        begun.set()
+        time.sleep(0.5)
+        done.append(part)
+
+    with pytest.raises(ValueError, match="no"):
+        over_parts(work, [0, 1], threads=2)
+    assert done == [1]
 
 
 def test_one_thread_is_this_one():

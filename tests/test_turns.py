@@ -6,7 +6,7 @@ import time
 import pytest
 
 from notbugs.alone import alone_in
-from notbugs.turns import interleave, my_turn, while_waiting
+from notbugs.turns import Floor, Turn, interleave, my_turn, while_waiting
 
 
 def test_one_goes_on_while_another_waits() -> None:
@@ -106,3 +106,23 @@ def test_two_that_want_one_directory_have_it_one_after_the_other(tmp_path) -> No
 
     interleave([lambda: work(0), lambda: work(1)])
     assert inside in ([0, 0, 1, 1], [1, 1, 0, 0])
+
+
+def test_who_cannot_say_that_he_waits_does_not_go_in(tmp_path) -> None:
+    def say(done, total, note) -> None:
+        raise BrokenPipeError
+
+    went_in = []
+    with alone_in(tmp_path), pytest.raises(BrokenPipeError), alone_in(tmp_path, say):
+        went_in.append(True)
+    assert went_in == []
+
+
+def test_work_inside_work_has_its_threads() -> None:
+    def inside() -> int | None:
+        turn = my_turn()
+        assert turn is not None
+        return turn.threads
+
+    assert Turn(Floor(), threads=3).take(lambda: interleave([inside, inside])) == [3, 3]
+    assert interleave([inside]) == [None]

@@ -34,15 +34,13 @@ def alone_in(directory: Location, progress: Progress = silent) -> Iterator[None]
         yield
         return
     try:
-        with suppress(OSError):  # a file system that has no claims
-            while not _claims(fcntl, handle):
-                progress(0, 1, "waiting for another process that works on the same")
-                with while_waiting():
-                    time.sleep(EVERY)
-            for place in (
-                directory,
-                *directory.glob("*/"),
-            ):  # what was half-written when somebody was killed here
+        while not _claims(fcntl, handle):
+            progress(0, 1, "waiting for another process that works on the same")
+            with while_waiting():
+                time.sleep(EVERY)
+        with suppress(OSError):
+            # What was half-written when somebody was killed here.
+            for place in (directory, *directory.glob("*/")):
                 sweep(place)
         yield
     finally:
@@ -54,6 +52,8 @@ def _claims(fcntl: Any, handle: int) -> bool:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError:  # a file system that has no claims
+        return True
     return True
 
 

@@ -1,9 +1,14 @@
 """What went wrong in the user's terms: what was given, what was expected, how to fix it."""
 
+import traceback
 from collections.abc import Iterable
 from difflib import get_close_matches
 from numbers import Real
+from pathlib import Path
 from typing import Any
+
+_ELSEWHERE = "in another process: "
+_LIBRARIES = ("site-packages", "dist-packages", "/lib/python")
 
 
 class NotbugsError(ValueError):
@@ -46,3 +51,23 @@ def require_kind(name: str, value: Any, *kinds: type) -> None:
     if not isinstance(value, kinds):
         expected = " or ".join(kind.__name__ for kind in kinds)
         raise NotbugsError(f"{name} must be {expected}, got {repr(value)[:80]}")
+
+
+def users_place(error: BaseException) -> str:
+    """The file, line and function of the user's in which an error arose, or whose call of a library did it; empty if
+    it was we who called. That of another process says it by a note (`note_users_place`).
+    """
+    ours = Path(__file__).parent
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if ours in Path(frame.filename).parents:
+            break
+        if not frame.filename.startswith("<") and not any(part in frame.filename for part in _LIBRARIES):
+            return f"{frame.filename}, line {frame.lineno}, in {frame.name}"
+    notes = [note for note in getattr(error, "__notes__", ()) if str(note).startswith(_ELSEWHERE)]
+    return notes[0].removeprefix(_ELSEWHERE) if notes else ""
+
+
+def note_users_place(error: BaseException) -> None:
+    """Before an error leaves its process: its traceback stays here."""
+    if place := users_place(error):
+        error.add_note(_ELSEWHERE + place)

@@ -30,7 +30,6 @@ def write_atomically(path: Location, content: bytes | str) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(0o644)
         temporary.replace(path)
     except BaseException as error:  # Ctrl-C as well
         with suppress(OSError):
@@ -68,6 +67,8 @@ def appearing(path: Path) -> Iterator[Path]:
         raise NotbugsError(f"{path} cannot be written ({error.strerror}); name another directory") from error
     try:
         yield hidden
+        if hasattr(os, "sync"):
+            os.sync()  # thousands of files at once: none may be empty after a power cut, when the name is there
         os.replace(hidden, path)
     except OSError as error:
         raise NotbugsError(

@@ -1,6 +1,7 @@
 """Where files are: a path of this machine, or a URL of an object store (s3://, gs://, az://, memory://)."""
 
 import atexit
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -38,7 +39,8 @@ def location(named: str | Location) -> Location:
     if "\0" in str(named):
         raise NotbugsError(f"{str(named)!r} holds a zero byte: no path does")
     if "://" not in str(named):
-        return Path(named).expanduser()
+        # Not the home of somebody called `backup`: a file may be named ~backup.
+        return Path(named).expanduser() if re.match(r"~(/|$)", str(named)) else Path(named)
     kind, _, rest = str(named).partition("://")
     if not rest.strip("/") or (rest.startswith("/") and _STORES.get(kind)):
         raise NotbugsError(f"{named} names nothing in the store; give a URL such as s3://bucket/runs")
@@ -130,7 +132,8 @@ def forget_copies() -> None:
 def _copied(where: UPath, directory: Path) -> Path:
     copy = directory / where.name
     with reaching(where):
-        copy.write_bytes(where.read_bytes())
+        content = where.read_bytes()
+    copy.write_bytes(content)
     return copy
 
 

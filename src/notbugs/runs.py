@@ -90,11 +90,15 @@ class Run:
         (self.path / "result.json").unlink(missing_ok=True)
 
     def withdraw(self) -> None:
-        """Remove what `open_run` made: what was asked for is refused, and nothing has been done yet."""
-        for name in ("config.json", "provenance.json"):
+        """Remove what `open_run` made, where nothing else is: what was asked for is refused."""
+        made = {"config.json", "provenance.json"}
+        if not {path.name for path in self.path.iterdir()} <= made:
+            return
+        for name in made:
             (self.path / name).unlink(missing_ok=True)
-        with suppress(OSError):  # somebody else's file in it
-            self.path.rmdir()
+        if isinstance(self.path, Path):  # a store has no directories, and takes this for: all that lies below
+            with suppress(OSError):
+                self.path.rmdir()
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """One dictionary per epoch; empty where nothing was trained."""

@@ -6,7 +6,7 @@ and loses several-fold when something else wants the core. Parts that never meet
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
 from threading import Barrier
 from typing import TypeVar
@@ -27,7 +27,15 @@ def over_parts(work: Callable[[Part], Result], parts: Sequence[Part], *, threads
     """
     if threads == 1 or len(parts) < 2:
         return [work(part) for part in parts]
-    return list(_pool(threads).map(_with_the_grad_mode_of_here(work), parts))
+    follow, pool = _with_the_grad_mode_of_here(work), _pool(threads)
+    running = [pool.submit(follow, part) for part in parts]
+    try:
+        return [one.result() for one in running]
+    except Exception:
+        for one in running:
+            one.cancel()
+        wait(running)  # whoever is told of the error may change what they read
+        raise
 
 
 def _with_the_grad_mode_of_here(work: Callable[[Part], Result]) -> Callable[[Part], Result]:

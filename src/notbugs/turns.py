@@ -39,10 +39,13 @@ class Floor:
 
 @final
 class Turn:
-    """One of several pieces of work: it has the floor but for when it waits."""
+    """One of several pieces of work: it has the floor but for when it waits.
 
-    def __init__(self, floor: Floor, before: "Turn | None" = None) -> None:
-        self._floor, self._before = floor, before
+    `threads`: how many those have to whom it gives its parts; None: as many as this process.
+    """
+
+    def __init__(self, floor: Floor, before: "Turn | None" = None, *, threads: int | None = None) -> None:
+        self._floor, self._before, self.threads = floor, before, threads
         self.has_sent = False
         """Whether all that this one gives to others is with them: those after it may give theirs."""
 
@@ -92,9 +95,9 @@ def interleave(works: Sequence[Callable[[], Value]]) -> list[Value]:
     >>> interleave([lambda: 1, lambda: 2])
     [1, 2]
     """
-    floor, turns = Floor(), list[Turn]()
+    floor, turns, around = Floor(), list[Turn](), my_turn()
     for _ in works:
-        turns.append(Turn(floor, turns[-1] if turns else None))
+        turns.append(Turn(floor, turns[-1] if turns else None, threads=around.threads if around else None))
     with ThreadPoolExecutor(max(1, len(works))) as pool:
         running = [pool.submit(turn.take, work) for turn, work in zip(turns, works, strict=True)]
         try:

@@ -1,5 +1,6 @@
 """Commands on a Ray cluster: the same bytes as here, also where a machine dies."""
 
+import re
 import socket
 import subprocess
 import sys
@@ -254,6 +255,34 @@ def test_tasks_wait_for_what_they_need_and_errors_come_home(tmp_path: Path, clus
     assert refused == "this cannot be done"
     assert "no machine of the cluster has the 1 CPU and 2 GPU that a task takes" in missing
     assert not (tmp_path / "never").exists()
+
+
+BROKEN = """
+from torch import nn
+
+class Broken(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear, self.calls = nn.Linear(3 * 32 * 32, 10), 0
+
+    def forward(self, images):
+        self.calls += 1
+        if self.calls > 6:
+            raise RuntimeError("no more")
+        return self.linear(images.flatten(1))
+"""
+
+
+def test_an_error_in_the_users_code_says_where_it_was(tmp_path: Path, cluster: Machines) -> None:
+    (tmp_path / "broken.py").write_text(BROKEN)
+    command = "-m notbugs.app audit broken:Broken --data digits --sections adversarial --suite quick --quiet"
+    options = ("--out", tmp_path / "runs", "--on", "ray", "--ray-address", cluster.address)
+    process = start(cluster, *command.split(), *options, cwd=tmp_path)
+    _, errors = process.communicate()
+    assert process.returncode == 2
+    assert re.fullmatch(
+        r"notbugs: the model raised RuntimeError: no more \(.*broken.py, line 12, in forward\)\n", errors
+    )
 
 
 def test_asked_to_end_it_ends_as_without_a_cluster(tmp_path: Path, cluster: Machines, model: Path) -> None:

@@ -5,12 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from benchmarks.contents import contents
 from PIL import Image
 
 from notbugs.data import load
 from notbugs.data.corrupted import write_corrupted
 from notbugs.data.shifted import under_shift
 from notbugs.errors import NotbugsError
+from notbugs.parts import made_here
 from notbugs.shifts import Corruption
 
 
@@ -39,6 +41,23 @@ def test_folders_are_read_back_as_classes(data, tmp_path):
         assert np.array_equal(pixels, expected[row].permute(1, 2, 0).numpy())
     found = load(f"folder:{path}/5", split="all")
     assert found.labels.bincount().tolist() == data.labels.bincount().tolist()
+
+
+def test_parts_may_be_made_in_any_order(tmp_path, monkeypatch):
+    monkeypatch.setattr("notbugs.data.corrupted._IMAGES_AT_ONCE", 7)
+    data = load("digits", split="test").first(40)
+
+    def backwards(make, indices, inside):
+        return made_here(make, list(reversed(indices)), inside)
+
+    for how in ("ordered", "backwards"):
+        (tmp_path / how).mkdir()
+    for layout, name in (("npy", "fog.npy"), ("imagefolder", "fog")):
+        paths = [
+            write_corrupted(data, tmp_path / how, "fog", severities=(1, 3), layout=layout, made=made)
+            for how, made in (("ordered", made_here), ("backwards", backwards))
+        ]
+        assert contents(paths[0].parent / name) == contents(paths[1].parent / name)
 
 
 def test_what_is_there_stays(data, tmp_path):

@@ -21,7 +21,7 @@ SOURCES = (
     "folder:" + "a" * 5000,
     "folder:../" * 50, "parquet:\0", "parquet:http://127.0.0.1:9/a.parquet", "parquet:nothing://a/b", "folder:memory://x",
     "folder:os:system", "folder:simplecache::file:///etc", "parquet:s3://", "built:os:system", "built:", "built:\0",
-    "parquet:s3:///x",
+    "parquet:s3:///x", "folder:~nobody_at_all/x",
     "built:/", "built:/etc/passwd", "hf:", "hf:..", "hf:../../etc", "hf:os:system", "hf:a/b/c/d/../../..", "FOLDER:x",
     "digits ", " digits", "digits\n", "\udcff", "folder:\udcff", "digits;touch called", "$(touch called)", "{7*7}",
 )  # fmt: skip

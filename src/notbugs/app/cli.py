@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from cyclopts import App, CycloptsError, Parameter, convert
 
-from notbugs.errors import NotbugsError
+from notbugs.errors import NotbugsError, users_place
 from notbugs.locations import forget_copies
 from notbugs.ranks import ranks_of_torchrun
 
@@ -106,13 +106,9 @@ def _fail_in_a_store(error: Exception, words: Sequence[str]) -> None:
 
 def _fail_in_the_users_code(error: Exception) -> None:
     """One line, if the error arose in a file of the user's, or in what that called, and not in ours."""
-    ours, libraries = Path(__file__).parent.parent, ("site-packages", "dist-packages", "/lib/python")
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if ours in Path(frame.filename).parents:
-            return
-        if not frame.filename.startswith("<") and not any(part in frame.filename for part in libraries):
-            said = " ".join(f"{type(error).__name__}: {error}".split())
-            fail(f"the model raised {said} ({frame.filename}, line {frame.lineno}, in {frame.name})", code=2)
+    if place := users_place(error):
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        fail(f"the model raised {said} ({place})", code=2)
 
 
 def fail(message: str, *, code: int) -> None:

@@ -81,9 +81,9 @@ def connected(address: str) -> Any:
                 )  # fmt: skip
         except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
             where = f"{address} does not answer as a Ray cluster" if address else "Ray does not start here"
-            said = str(error).strip().splitlines()[0][:200]
             raise NotbugsError(
-                f"{where} ({said}); every machine needs the head's token in ~/.ray/auth_token, and its version of Ray"
+                f"{where} ({_first_line(error)}); every machine needs the head's token in ~/.ray/auth_token, and its "
+                "version of Ray"
             ) from error
         host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
         watch_head(host.strip("[]"), int(port))
@@ -143,12 +143,15 @@ def errors_of(ray: Any) -> Iterator[None]:
     try:
         yield
     except ray.exceptions.RayTaskError as error:
-        raise error.cause from None
+        raise error.cause from error
     except ray.exceptions.RayError as error:
-        said = str(error).strip().splitlines()[0]
         raise NotbugsError(
-            f"the cluster gave up after {RETRIES} tries ({said}); the same command goes on where it was"
+            f"the cluster gave it up ({_first_line(error)}); the same command goes on where it was"
         ) from error
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
 
 
 def slots_of(ray: Any, needed: Mapping[str, float]) -> list[int]:

@@ -5,16 +5,21 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import final
 
+from notbugs.errors import note_users_place
+
 _LOGGER = logging.getLogger("notbugs")
 
 
 @contextmanager
 def heard(tell: Callable[[str], object]) -> Iterator[None]:
-    """In a worker: `tell` is called with every warning of ours."""
+    """In a worker: `tell` is called with every warning of ours, and an error says where in the user's code it was."""
     ear = _Ear(tell)
     _LOGGER.addHandler(ear)
     try:
         yield
+    except Exception as error:
+        note_users_place(error)
+        raise
     finally:
         _LOGGER.removeHandler(ear)
 

@@ -58,20 +58,21 @@ class OnRay(Execution):
         """Each shard as it is done, in any order; what happens inside a shard is not reported."""
         if not indices:
             return
-        ray, threads = connected(self.address), torch.get_num_threads()
+        ray, turn = connected(self.address), my_turn()
+        # A stage's parts have the threads that the stage has where there is no cluster: others round otherwise.
+        threads = (turn.threads if turn else None) or torch.get_num_threads()
         needed = resources(ray, self.gpus, threads)
         slots = slots_of(ray, needed)
         ahead, settings = AHEAD * sum(slots), settings_here(threads, slots)
         task = ray.remote(**needed, max_retries=RETRIES)(_make)
-        kept = (
-            None  # not before its turn: it holds the images, and the object store has room for few of these
-        )
-        waiting, turn = list(reversed(indices)), my_turn()
+        kept = None  # before its turn: it holds the images, and the object store has room for few of these
+        waiting = list(reversed(indices))
         running: dict[Any, int] = {}
         try:
             while waiting or running:
                 while waiting and len(running) < ahead and (turn is None or turn.may_send()):
-                    kept = kept or ray.put(make)
+                    with errors_of(ray):
+                        kept = kept or ray.put(make)
                     index = waiting.pop()
                     running[task.remote([kept], index, settings)] = index
                 if turn is not None:

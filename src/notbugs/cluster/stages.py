@@ -39,7 +39,8 @@ class Tasks(Crew):
 
     def begin(self, task: Task, stage: str, *, hands_on: bool = False) -> Future[None]:
         if hands_on:
-            return self._threads.submit(Turn(self._floor).take, partial(task, self._watch))
+            turn = Turn(self._floor, threads=self._settings.threads)
+            return self._threads.submit(turn.take, partial(task, self._watch))
         self._begun.append(self._task.remote(task, self._mailbox, self._settings))
         found: Future[None] = self._begun[-1].future()
         return found

@@ -92,7 +92,7 @@ Part = tuple[int, int, np.ndarray]
 def _parts(
     data: LabeledImages, shifts: Sequence[Corruption], seed: int, progress: Progress, made: Made
 ) -> Iterator[Part]:
-    """All parts in order, in whatever order they are made."""
+    """All parts, in whatever order they are made."""
     n = len(data)
     places = [(number, first) for number in range(len(shifts)) for first in range(0, n, _IMAGES_AT_ONCE)]
 
@@ -102,27 +102,25 @@ def _parts(
         shown = shifts[number](images, seed=seed, indices=range(first, first + len(images)))
         return {"pixels": torch.from_numpy(eight_bit(shown.cpu()))}
 
-    early: dict[int, np.ndarray] = {}
-    wanted = 0
+    done = 0
     for index, tensors in made(make, range(len(places)), lambda _: silent):
-        early[index] = tensors["pixels"].numpy()
-        while wanted in early:
-            number, first = places[wanted]
-            pixels = early.pop(wanted)
-            yield number, first, pixels
-            progress(number * n + first + len(pixels), len(shifts) * n, f"{shifts[number]}")
-            wanted += 1
+        number, first = places[index]
+        yield number, first, tensors["pixels"].numpy()
+        done += len(tensors["pixels"])
+        progress(done, len(shifts) * n, f"{shifts[number]}")
 
 
 def _write_array(path: Path, shifts: int, data: LabeledImages, parts: Iterator[Part]) -> None:
-    """An array that need not fit into memory: parts come in order, and are appended."""
+    """An array that need not fit into memory: every part is written where it belongs."""
     n, channels, height, width = data.images.shape
     hidden = partial_name(path)
     header = {"descr": "|u1", "fortran_order": False, "shape": (shifts * n, height, width, channels)}
     try:
         with hidden.open("xb") as file:
             np.lib.format.write_array_header_1_0(file, header)
-            for _, _, pixels in parts:
+            begin = file.tell()
+            for number, first, pixels in parts:
+                file.seek(begin + (number * n + first) * channels * height * width)
                 file.write(np.ascontiguousarray(pixels.transpose(0, 2, 3, 1)).data)
             file.flush()
             os.fsync(file.fileno())

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import final
 
 import numpy as np
@@ -138,9 +139,10 @@ def _images_below(folder: Location) -> Iterator[Location]:
 
 def _contents(files: Iterable[str]) -> Iterator[Encoded]:
     for file in files:
-        require_regular(location(file))
+        where = location(file) if "://" in file else Path(file)
+        require_regular(where)
         try:
-            yield file, location(file).read_bytes()
+            yield file, where.read_bytes()
         except OSError as error:
             raise NotbugsError(
                 f"{file} cannot be read ({error.strerror}); check the file or remove it"

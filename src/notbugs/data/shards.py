@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, final
 
 import numpy as np
@@ -21,7 +20,7 @@ from notbugs.errors import NotbugsError
 from notbugs.files import write_atomically
 from notbugs.foreign import from_json, require_within
 from notbugs.integrity import DIGEST, digest_of, is_intact
-from notbugs.locations import Location, kept_file
+from notbugs.locations import Location, kept_file, local_file
 from notbugs.tensors import Images
 
 ORIGIN = "origin.json"
@@ -44,13 +43,14 @@ def write_tensors(tensors: Mapping[str, Tensor], path: Location) -> None:
 
 
 def is_whole(path: Location) -> bool:
-    """Whether a file is there and holds what was written. A store looks after that itself."""
-    if not isinstance(path, Path):
-        return path.is_file()
-    try:
-        return path.is_file() and bool(read_tensors(path))
-    except NotbugsError:
+    """Whether a file is there and holds what was written."""
+    if not path.is_file():
         return False
+    with local_file(path) as here:
+        try:
+            return bool(read_tensors(here))
+        except NotbugsError:
+            return False
 
 
 def read_shard(path: Location, *, class_names: tuple[str, ...], origin: Origin) -> LabeledImages:
