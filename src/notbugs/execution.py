@@ -100,9 +100,8 @@ class Local(Execution):
     @contextmanager
     def crew(self, workers: int, threads: int) -> Iterator[Crew]:
         context = multiprocessing.get_context("spawn")
-        messages = (
-            context.SimpleQueue()
-        )  # written to without a thread: what a task said is there when it is done
+        # Written to without a thread: what a task said is there when it is done.
+        messages = context.SimpleQueue()
         # Its closing, by us or by our death, tells the workers to end.
         wanted, unwanted = context.Pipe(duplex=False)
         with ProcessPoolExecutor(workers, context, _begin, (messages, wanted, workers, threads)) as pool:

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from notbugs.errors import NotbugsError
 from notbugs.locations import Location, changed, reaching
@@ -13,7 +14,7 @@ from notbugs.partial import partial_name, sweep
 
 
 def write_atomically(path: Location, content: bytes | str) -> None:
-    """Write next to `path`, flush to disk, rename; in an object store, put it there, which is as good.
+    """Write next to `path` and rename; in an object store, put it there, which is as good.
 
     Raises NotbugsError if the disk is full or read-only, or the store refuses.
     """
@@ -23,11 +24,21 @@ def write_atomically(path: Location, content: bytes | str) -> None:
             path.write_bytes(data)
         changed(path)
         return
+    with replacing(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write in that becomes `path` at the end, flushed to disk, or vanishes.
+
+    Raises NotbugsError if the disk is full or read-only.
+    """
     temporary = partial_name(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("xb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -76,3 +87,6 @@ def appearing(path: Path) -> Iterator[Path]:
         ) from error
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
+
+
+__all__ = ["appearing", "make_directory", "replacing", "write_atomically"]

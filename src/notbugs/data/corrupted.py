@@ -1,6 +1,5 @@
 """A corrupted copy of a data set on disk, in the layout of CIFAR-10-C or of ImageNet-C, which other programs read."""
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
@@ -12,8 +11,7 @@ from torch import Tensor
 from notbugs.data.eight_bit import eight_bit, folder_names, require_png, write_pngs
 from notbugs.data.labeled import LabeledImages
 from notbugs.errors import NotbugsError
-from notbugs.files import appearing
-from notbugs.partial import partial_name
+from notbugs.files import appearing, replacing
 from notbugs.parts import Made, made_here
 from notbugs.progress import Progress, silent
 from notbugs.shifts import Corruption
@@ -113,22 +111,13 @@ def _parts(
 def _write_array(path: Path, shifts: int, data: LabeledImages, parts: Iterator[Part]) -> None:
     """An array that need not fit into memory: every part is written where it belongs."""
     n, channels, height, width = data.images.shape
-    hidden = partial_name(path)
     header = {"descr": "|u1", "fortran_order": False, "shape": (shifts * n, height, width, channels)}
-    try:
-        with hidden.open("xb") as file:
-            np.lib.format.write_array_header_1_0(file, header)
-            begin = file.tell()
-            for number, first, pixels in parts:
-                file.seek(begin + (number * n + first) * channels * height * width)
-                file.write(np.ascontiguousarray(pixels.transpose(0, 2, 3, 1)).data)
-            file.flush()
-            os.fsync(file.fileno())
-        hidden.replace(path)
-    except OSError as error:
-        raise NotbugsError(f"{path} cannot be written ({error.strerror or error}); free space") from error
-    finally:
-        hidden.unlink(missing_ok=True)
+    with replacing(path) as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        begin = file.tell()
+        for number, first, pixels in parts:
+            file.seek(begin + (number * n + first) * channels * height * width)
+            file.write(np.ascontiguousarray(pixels.transpose(0, 2, 3, 1)).data)
 
 
 def _write_folders(

@@ -19,7 +19,7 @@ from notbugs.errors import NotbugsError
 from notbugs.ranks import Ranks
 from notbugs.training.global_batch_norm import GlobalBatchNorm
 
-TIMEOUT = timedelta(minutes=10)
+_TIMEOUT = timedelta(minutes=10)
 """How long a rank waits for another that is alive and does not come; a dead one is missed at once."""
 
 MESSAGE = 500
@@ -44,7 +44,7 @@ def process_group(ranks: Ranks, device: torch.device) -> Iterator[None]:
     if on_gpus:
         torch.cuda.set_device(device)
     try:
-        dist.init_process_group("nccl" if on_gpus else "gloo", timeout=TIMEOUT)
+        dist.init_process_group("nccl" if on_gpus else "gloo", timeout=_TIMEOUT)
         yield
         went_well = True
     except RuntimeError as error:
@@ -134,7 +134,6 @@ def together(ranks: Ranks, device: torch.device) -> Iterator[None]:
 
 
 __all__ = [
-    "TIMEOUT",
     "data_parallel",
     "on_any",
     "gathered",

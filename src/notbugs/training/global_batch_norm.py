@@ -31,9 +31,8 @@ class GlobalBatchNorm(nn.Module):
             features, plain.weight, plain.bias, plain.eps
         )
         if plain.running_mean is not None and plain.running_var is not None:
-            assert (
-                plain.momentum is not None
-            )  # else the mean over all batches, which no network of ours takes
+            # Else the mean over all batches, which no network of ours takes.
+            assert plain.momentum is not None
             assert plain.num_batches_tracked is not None
             plain.num_batches_tracked.add_(1)
             plain.running_mean.lerp_(mean, plain.momentum)
