@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 from benchmarks.contents import SHOWN, contents
+from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
@@ -145,6 +146,20 @@ def test_what_is_withdrawn_is_what_was_begun_and_nothing_else(root: str, tmp_pat
         run.withdraw()
     assert not begun.path.exists()
     assert {path.name for path in done.path.iterdir()} == {"config.json", "grid.png", "provenance.json"}
+
+
+def test_a_store_that_does_not_answer_does_not_say_that_nothing_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = built(location("memory://faults/asleep"))
+
+    def refuse(self: MemoryFileSystem, path: str, **options: object) -> None:
+        raise ConnectionError("asleep")
+
+    monkeypatch.setattr(MemoryFileSystem, "exists", refuse)
+    for ask in (lambda: run.is_done, lambda: is_whole(run.path / "shard-00000.safetensors")):
+        with pytest.raises(ConnectionError):
+            ask()
 
 
 def test_a_file_without_a_digest_is_read_as_before(tmp_path: Path) -> None:

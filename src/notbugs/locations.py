@@ -76,6 +76,13 @@ def reaching(where: Location) -> Iterator[None]:
         ) from error
 
 
+def is_file(where: Location) -> bool:
+    """Whether a file is there. Raises what its client raises where a store is not reached: `Path.is_file` says no,
+    and what was finished would be done again.
+    """
+    return where.is_file() if isinstance(where, Path) else where.exists()
+
+
 def within(directory: Location, path: Location) -> str:
     """The way from a directory to what lies below it, as text."""
     return path.as_posix().removeprefix(directory.as_posix()).lstrip("/")
@@ -141,6 +148,7 @@ __all__ = [
     "Location",
     "changed",
     "forget_copies",
+    "is_file",
     "kept_file",
     "local_file",
     "location",

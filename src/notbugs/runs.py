@@ -21,7 +21,7 @@ from notbugs.description import to_json
 from notbugs.errors import NotbugsError
 from notbugs.files import make_directory, write_atomically
 from notbugs.foreign import from_json, require_regular
-from notbugs.locations import Location, location, reaching
+from notbugs.locations import Location, is_file, location, reaching
 from notbugs.models import LIBRARIES, ImageClassifier, load_model, model_digest, pretrained, zoo_model
 from notbugs.provenance import provenance
 from notbugs.tensors import Classifier
@@ -42,7 +42,7 @@ class Run:
 
     @property
     def is_done(self) -> bool:
-        return (self.path / "result.json").is_file()
+        return is_file(self.path / "result.json")
 
     @property
     def result(self) -> dict[str, Any]:
@@ -102,7 +102,7 @@ class Run:
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """One dictionary per epoch; empty where nothing was trained."""
-        if not self.metrics.is_file():
+        if not is_file(self.metrics):
             return []
         try:
             lines = [from_json(line) for line in self.metrics.read_text().splitlines()]
@@ -117,7 +117,7 @@ class Clock:
 
     def __init__(self, path: Location) -> None:
         self.path = path
-        self._before = _seconds_in(path) if path.is_file() else 0.0
+        self._before = _seconds_in(path) if is_file(path) else 0.0
         self._started = time.monotonic()
 
     @property
@@ -144,7 +144,7 @@ def open_run(root: Location, name: str, config: Mapping[str, Any], *, world_size
     run = Run(root / f"{name}-{digest}")
     make_directory(run.path)
     stored = run.path / "config.json"
-    if stored.is_file():
+    if is_file(stored):
         if stored.read_text() != text:
             raise NotbugsError(f"{stored} is damaged, or another run's; delete it, or choose another --out")
         if not _is_json(run.path / "provenance.json"):

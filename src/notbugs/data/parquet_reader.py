@@ -1,7 +1,7 @@
 """Reading some images of Parquet files: the rows that are asked for, a row group at a time."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -26,6 +26,7 @@ from notbugs.tensors import Images
 _DECIDE = 1000  # first images of the training split that decide the frame
 _BATCH = 1000
 _SMALL = 1 << 26  # bytes: a row group up to here is read whole, and kept for a while
+_AT_ONCE = 2  # rows that are decoded at once: how long they will be, nothing says before
 _BUFFER = 1 << 20  # bytes of a column that are read at once: a row group may be larger than memory
 
 Rows = tuple[tuple[Location, np.ndarray], ...]
@@ -44,23 +45,12 @@ def reading(file: Location) -> Iterator[None]:
 
 
 @contextmanager
-def parquet_file(file: Location, *, once: Sequence[str] = ()) -> Iterator[pq.ParquetFile]:
-    """A file of this machine, or of another, of which no more is fetched than what is read.
-
-    `once`: columns of which equal values are held once. A file of 3 kB may say the same 50 MB a thousand times.
-    """
+def parquet_file(file: Location) -> Iterator[pq.ParquetFile]:
+    """A file of this machine, or of another, of which no more is fetched than what is read."""
     require_regular(file)
     with reading(file), ExitStack() as held:
         opened = file if isinstance(file, Path) else held.enter_context(file.open("rb"))
-        parquet = held.enter_context(pq.ParquetFile(opened, buffer_size=_BUFFER))
-        leaves = [parquet.schema.column(index) for index in range(len(parquet.schema))]
-        shared = [leaf.path for leaf in leaves if leaf.path in once and leaf.physical_type == "BYTE_ARRAY"]
-        if shared:
-            again = pq.ParquetFile(
-                opened, metadata=parquet.metadata, buffer_size=_BUFFER, read_dictionary=shared
-            )
-            parquet = held.enter_context(again)
-        yield parquet
+        yield held.enter_context(pq.ParquetFile(opened, buffer_size=_BUFFER))
 
 
 @final
@@ -71,7 +61,7 @@ class ParquetReader(Reader):
     rows: Rows
     schema: ParquetSchema
     frame: Frame | None
-    recent: Recent[pa.Array] = field(default_factory=lambda: Recent(_bytes_of), compare=False)
+    recent: Recent[pa.Array | None] = field(default_factory=lambda: Recent(_bytes_of), compare=False)
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -135,9 +125,9 @@ def _rows_in(file: Location) -> int:
 
 
 def _contents_of(
-    file: Location, rows: np.ndarray, name: str, recent: Recent[pa.Array]
+    file: Location, rows: np.ndarray, name: str, recent: Recent[pa.Array | None]
 ) -> Iterator[tuple[str, bytes | None]]:
-    with parquet_file(file, once=(name, f"{name}.bytes")) as parquet:
+    with parquet_file(file) as parquet:
         if name not in parquet.schema_arrow.names:
             raise NotbugsError(
                 f"{file} has no column {name!r}; its columns are {', '.join(parquet.schema_arrow.names)}"
@@ -154,28 +144,44 @@ def _contents_of(
 
 
 def _columns_of(
-    parquet: pq.ParquetFile, file: Location, group: int, rows: np.ndarray, name: str, recent: Recent[pa.Array]
+    parquet: pq.ParquetFile,
+    file: Location,
+    group: int,
+    rows: np.ndarray,
+    name: str,
+    recent: Recent[pa.Array | None],
 ) -> Iterator[tuple[np.ndarray, pa.Array]]:
     """The wanted rows of a row group, some at a time, with their numbers in it."""
     if not len(rows):
         return
 
-    def whole() -> pa.Array:
-        return _bytes_in(parquet.read_row_group(group, columns=[name]).column(name).combine_chunks())
+    def some_rows() -> Iterator[pa.Array]:
+        options = {"batch_size": _AT_ONCE, "row_groups": [group], "columns": [name], "use_threads": False}
+        return (_bytes_in(batch.column(name)) for batch in parquet.iter_batches(**options))
 
-    if parquet.metadata.row_group(group).total_byte_size <= _SMALL:
-        column = recent.get((file, group, name), whole)
+    def whole() -> pa.Array | None:
+        """Nothing where it is large after all: in a row group of 3 kB every row may have the same 50 MB."""
+        parts, size = [], 0
+        for part in some_rows():
+            parts.append(part)
+            size += part.nbytes
+            if size > 2 * _SMALL:
+                return None
+        return pa.concat_arrays(parts)
+
+    is_small = parquet.metadata.row_group(group).total_byte_size <= _SMALL
+    column = recent.get((file, group, name), whole) if is_small else None
+    if column is not None:
         for first in range(0, len(rows), _BATCH):
             some = rows[first : first + _BATCH]
             yield some, column.take(pa.array(some))
         return
-    start, of_group = 0, parquet.metadata.row_group(group)
-    at_once = max(1, min(_BATCH, _SMALL * of_group.num_rows // of_group.total_byte_size))
-    for batch in parquet.iter_batches(batch_size=at_once, row_groups=[group], columns=[name]):
-        stop = start + len(batch)
+    start = 0
+    for part in some_rows():
+        stop = start + len(part)
         some = rows[np.searchsorted(rows, start) : np.searchsorted(rows, stop)]
         if len(some):
-            yield some, _bytes_in(batch.column(name)).take(pa.array(some - start))
+            yield some, part.take(pa.array(some - start))
         if stop > rows[-1]:
             return
         start = stop
@@ -189,8 +195,8 @@ def _bytes_in(column: pa.Array) -> pa.Array:
     )  # null has null bytes
 
 
-def _bytes_of(column: pa.Array) -> int:
-    return column.nbytes
+def _bytes_of(column: pa.Array | None) -> int:
+    return 0 if column is None else column.nbytes
 
 
 __all__ = ["ParquetReader", "Rows", "deciding_frame", "parquet_file"]

@@ -20,7 +20,7 @@ from notbugs.errors import NotbugsError
 from notbugs.files import write_atomically
 from notbugs.foreign import from_json, require_within
 from notbugs.integrity import DIGEST, digest_of, is_intact
-from notbugs.locations import Location, kept_file, local_file
+from notbugs.locations import Location, is_file, kept_file, local_file
 from notbugs.tensors import Images
 
 ORIGIN = "origin.json"
@@ -44,7 +44,7 @@ def write_tensors(tensors: Mapping[str, Tensor], path: Location) -> None:
 
 def is_whole(path: Location) -> bool:
     """Whether a file is there and holds what was written."""
-    if not path.is_file():
+    if not is_file(path):
         return False
     with local_file(path) as here:
         try:
@@ -107,7 +107,7 @@ def write_origin(
 def read_origin(directory: Location) -> dict[str, Any]:
     """The manifest of a built data set. Raises NotbugsError if there is none, or it is unfinished."""
     path = directory / ORIGIN
-    if not path.is_file():
+    if not is_file(path):
         hint = (
             "; its build has not finished: run the same build again" if any(directory.glob("shard-*")) else ""
         )
@@ -153,7 +153,7 @@ def _require_manifest(manifest: Mapping[str, Any], path: Location) -> None:
 
 def is_complete(directory: Location) -> bool:
     """Whether the manifest is there, and every shard that it names, undamaged."""
-    if not (directory / ORIGIN).is_file():
+    if not is_file(directory / ORIGIN):
         return False
     return all(is_whole(directory / entry["file"]) for entry in read_origin(directory)["shards"])
 
@@ -187,7 +187,7 @@ def read_built(
     if not paths:
         raise NotbugsError(f"{directory} holds 0 shards; delete it and build again")
     for path, entry in zip(paths, manifest["shards"], strict=True):
-        if not path.is_file():
+        if not is_file(path):
             raise NotbugsError(f"{path} is missing; run the same build again")
         if _digest(path) != entry.get("sha256"):
             raise NotbugsError(f"{path} is damaged (its digest differs); run the same build again")
