@@ -133,11 +133,11 @@ def test_a_link_shows_the_same_to_somebody_else(visitor, browser, address):
     visitor.page.wait_for_timeout(1000)
     said = visitor.draw("Step 60 of 60")
     link = visitor.page.get_by_role("link", name="Link to this").get_attribute("href")
-    assert visitor.page.url.endswith(link)
+    visitor.page.wait_for_url(lambda url: url.endswith(link))  # the page writes it once it has drawn
     other = Visitor(browser, address, query=f"/{link}")
     other.page.wait_for_timeout(2000)
     assert other.draw("Step 60 of 60") == said
-    assert other.page.url == visitor.page.url
+    other.page.wait_for_url(visitor.page.url)
     other.page.close()
 
 

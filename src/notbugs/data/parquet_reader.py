@@ -26,7 +26,8 @@ from notbugs.tensors import Images
 _DECIDE = 1000  # first images of the training split that decide the frame
 _BATCH = 1000
 _SMALL = 1 << 26  # bytes: a row group up to here is read whole, and kept for a while
-_AT_ONCE = 2  # rows that are decoded at once: how long they will be, nothing says before
+_AT_ONCE = 16  # rows that are decoded at once, or fewer: how long they will be, nothing says before
+_DECODED = 1 << 28  # bytes that these may be at most, if the row group is as large as it says
 _BUFFER = 1 << 20  # bytes of a column that are read at once: a row group may be larger than memory
 
 Rows = tuple[tuple[Location, np.ndarray], ...]
@@ -155,9 +156,12 @@ def _columns_of(
     if not len(rows):
         return
 
+    told = parquet.metadata.row_group(group).total_byte_size
+    at_once = max(1, min(_AT_ONCE, _DECODED // max(1, told)))  # each may be the whole group
+
     def some_rows() -> Iterator[pa.Array]:
-        options = {"batch_size": _AT_ONCE, "row_groups": [group], "columns": [name], "use_threads": False}
-        return (_bytes_in(batch.column(name)) for batch in parquet.iter_batches(**options))
+        options = {"batch_size": at_once, "row_groups": [group], "columns": [name], "use_threads": False}
+        return (batch.column(name) for batch in parquet.iter_batches(**options))
 
     def whole() -> pa.Array | None:
         """Nothing where it is large after all: in a row group of 3 kB every row may have the same 50 MB."""
@@ -167,10 +171,9 @@ def _columns_of(
             size += part.nbytes
             if size > 2 * _SMALL:
                 return None
-        return pa.concat_arrays(parts)
+        return _bytes_in(pa.concat_arrays(parts))
 
-    is_small = parquet.metadata.row_group(group).total_byte_size <= _SMALL
-    column = recent.get((file, group, name), whole) if is_small else None
+    column = recent.get((file, group, name), whole) if told <= _SMALL else None
     if column is not None:
         for first in range(0, len(rows), _BATCH):
             some = rows[first : first + _BATCH]
@@ -181,18 +184,15 @@ def _columns_of(
         stop = start + len(part)
         some = rows[np.searchsorted(rows, start) : np.searchsorted(rows, stop)]
         if len(some):
-            yield some, part.take(pa.array(some - start))
+            yield some, _bytes_in(part).take(pa.array(some - start))
         if stop > rows[-1]:
             return
         start = stop
 
 
 def _bytes_in(column: pa.Array) -> pa.Array:
-    if isinstance(column, pa.ChunkedArray):  # more than 2 GB, or none
-        column = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
-    return (
-        pc.struct_field(column, "bytes") if pa.types.is_struct(column.type) else column
-    )  # null has null bytes
+    is_struct = pa.types.is_struct(column.type)
+    return pc.struct_field(column, "bytes") if is_struct else column  # null has null bytes
 
 
 def _bytes_of(column: pa.Array | None) -> int:
