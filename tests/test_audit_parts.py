@@ -10,12 +10,24 @@ from PIL import Image
 from torch import nn
 
 from notbugs.app.report import write_report
+from notbugs.audits import shifted
 from notbugs.audits.saliency import planted_masks
 from notbugs.data.planted import planted, truth_of
+from notbugs.data.shards import read_tensors
 from notbugs.errors import NotbugsError
-from notbugs.jobs import PLANS, Job, Subject, audit_job, read_usefulness, usefulness_job
+from notbugs.jobs import (
+    PLANS,
+    Job,
+    Subject,
+    audit_job,
+    read_shifts,
+    read_usefulness,
+    shifts_job,
+    usefulness_job,
+)
 from notbugs.progress import silent
 from notbugs.runs import Run
+from notbugs.shifts import Band, WithoutColour
 from notbugs.threats import L2, MaskFile
 
 DATA = planted("test", count=200, spurious=True)
@@ -62,6 +74,26 @@ def test_answers_follow_a_mask_or_stay(tmp_path):
     assert audit_job(Job(root=tmp_path, seed=0), "audit", subjects, DATA, **asked).result == run.result
     other = mask_file(tmp_path / "other.png", ~mask.mask)
     assert audit_job(Job(root=tmp_path, seed=0), "audit", subjects, DATA, **(asked | {"mask": other})) != run
+
+
+def test_what_groups_share_is_tried_once(tmp_path):
+    low, high, grey = Band(high=8), Band(low=8), WithoutColour()
+    groups = {"low": {"without": high, "only": low}, "high": {"without": low, "only": high}}
+    groups["colour"] = {"without": grey, "only": high}
+    run = shifts_job(
+        Job(root=tmp_path, seed=0), "shared", subject("robust"), DATA, groups=groups, seeds=(0, 1)
+    )
+    parts = sorted(run.path.glob("shard-*"))
+    assert [len(read_tensors(part)["right"]) for part in parts] == [2, 1]
+    alone = shifted(subject("robust").model, DATA, shifts=(low, high, grey), seeds=(0, 1))
+    for group, shifts in groups.items():
+        for name, shift in shifts.items():
+            assert run.result["metrics"][f"{group}.{name}"] == alone.accuracy(shift).value
+    found = read_shifts(run)
+    assert [found.accuracy(one) for one in (low, high, grey)] == list(map(alone.accuracy, (low, high, grey)))
+    parts[1].unlink()  # as earlier versions, whose parts held what groups share once for each
+    with pytest.raises(NotbugsError, match="of an earlier version; delete"):
+        read_shifts(run)
 
 
 def test_a_mask_of_another_size_is_refused(tmp_path):

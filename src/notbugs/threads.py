@@ -31,10 +31,10 @@ def over_parts(work: Callable[[Part], Result], parts: Sequence[Part], *, threads
     running = [pool.submit(follow, part) for part in parts]
     try:
         return [one.result() for one in running]
-    except Exception:
+    except Exception:  # raised again once all have ended: whoever is told of it may change what they read
         for one in running:
             one.cancel()
-        wait(running)  # whoever is told of the error may change what they read
+        wait(running)
         raise
 
 

@@ -212,11 +212,11 @@ def _makers(
         "adversarial": adversarial,
         "corruption": corruption,
         "frequency": frequency,
-        "heat": heat,
         "reliance": reliance,
         "features": features,
         "regions": lambda job, name, subject: region_job(job, name, subject, data, mask=mask),
         "saliency": saliency,
+        "heat": heat,  # last, for its parts are short: no worker of a cluster waits long for another
     }
     wanted = {*plan.sections, *(["heat"] if "frequency" in plan.sections and plan.vectors else [])}
     return {name: make for name, make in makers.items() if name in wanted}

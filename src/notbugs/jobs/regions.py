@@ -9,9 +9,8 @@ from notbugs.audits.flag import Flag
 from notbugs.audits.regions import Windows, followed_in_row, windows_of
 from notbugs.audits.swapping import Moved, moved_part, swaps_of
 from notbugs.data.labeled import LabeledImages
-from notbugs.errors import NotbugsError
 from notbugs.jobs.job import Job
-from notbugs.jobs.section import Measured, Tensors, parts_of, section_job, views_once
+from notbugs.jobs.section import Measured, Tensors, of_earlier_version, parts_of, section_job, views_once
 from notbugs.jobs.subject import Subject
 from notbugs.models import frozen
 from notbugs.once import Once
@@ -57,9 +56,7 @@ def region_job(
 def read_regions(run: Run) -> tuple[RegionMap, Moved | None]:
     """What a finished `region_job` found, and what of the mask, if there was one."""
     if "image_size" not in run.config:
-        raise NotbugsError(
-            f"{run.path} is of an earlier version; delete the audit's directory and run its command again"
-        )
+        raise of_earlier_version(run)
     height, width = run.config["image_size"]
     return _found(parts_of(run), windows_of(height, width))
 

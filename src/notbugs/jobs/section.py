@@ -97,4 +97,11 @@ def parts_of(run: Run) -> list[dict[str, Tensor]]:
     return [read_tensors(path) for path in paths]
 
 
-__all__ = ["Measured", "Tensors", "parts_of", "section_job", "views_once"]
+def of_earlier_version(run: Run) -> NotbugsError:
+    """The error to raise where parts are not what is written today."""
+    return NotbugsError(
+        f"{run.path} is of an earlier version; delete the audit's directory and run its command again"
+    )
+
+
+__all__ = ["Measured", "Tensors", "of_earlier_version", "parts_of", "section_job", "views_once"]

@@ -17,7 +17,7 @@ from notbugs.audits.spectral import (
 )
 from notbugs.data.labeled import LabeledImages
 from notbugs.jobs.job import Job
-from notbugs.jobs.section import Measured, Tensors, parts_of, section_job, views_once
+from notbugs.jobs.section import Measured, Tensors, of_earlier_version, parts_of, section_job, views_once
 from notbugs.jobs.subject import Subject
 from notbugs.models import frozen
 from notbugs.once import Once
@@ -38,22 +38,19 @@ def shifts_job(
 ) -> Run:
     """`shifted` in a run directory, a group of shifts a part; metrics are named `<group>.<name of the shift>`.
 
+    Groups may share shifts, as what takes the shape away leaves the texture: each is tried once, for the first.
+
     `averaged` adds the mean of each group, its worst case (right under every shift of it, with every seed), and the
     mean of all.
     """
-    names = list(groups)
-
+    pieces = _each_once(groups)
     asked = views_once(job, subject, data)
     clean = Once(lambda: predictions(subject.model, data.images) == data.labels)
-    known: dict[str, Tensor] = {}  # groups may share shifts: what takes the shape away leaves the texture
 
     def make(index: int, progress: Progress) -> Tensors:
-        shifts = list(groups[names[index]].values())
-        if new := [one for one in shifts if str(one) not in known]:
-            with frozen(subject.model):
-                right = trials(asked(), data, shifts=new, seeds=seeds, progress=progress)
-            known.update(zip(map(str, new), right, strict=True))
-        found = {"right": torch.stack([known[str(one)] for one in shifts])}
+        with frozen(subject.model):
+            right = trials(asked(), data, shifts=pieces[index], seeds=seeds, progress=progress)
+        found = {"right": right}
         if index == 0:  # the same in all parts, and every worker would ask for it
             found["clean"] = clean()
         return found
@@ -64,12 +61,11 @@ def shifts_job(
             [group, [[key, str(one)] for key, one in shifts.items()]] for group, shifts in groups.items()
         ],
         "seeds": list(seeds),
+        **({"parts": len(pieces)} if len(pieces) < len(groups) else {}),
     }
 
     def summary(parts: Sequence[Tensors]) -> tuple[Measured, Sequence[Flag]]:
-        found = _shift_audit(
-            parts, [str(one) for shifts in groups.values() for one in shifts.values()], seeds
-        )
+        found = _shift_audit(parts, [str(one) for piece in pieces for one in piece], seeds)
         measured: dict[str, Proportion | Mean] = {"clean_accuracy": found.clean_accuracy}
         for group, shifts in groups.items():
             measured |= {f"{group}.{key}": found.accuracy(shift) for key, shift in shifts.items()}
@@ -80,13 +76,16 @@ def shifts_job(
             measured["mean"] = found.accuracy([one for shifts in groups.values() for one in shifts.values()])
         return measured, ()
 
-    return section_job(job, name, subject, data, told, len(names), make, summary)
+    return section_job(job, name, subject, data, told, len(pieces), make, summary)
 
 
 def read_shifts(run: Run) -> ShiftAudit:
     """What a finished `shifts_job` found."""
-    texts = [text for shifts in shift_groups(run).values() for text in shifts.values()]
-    return _shift_audit(parts_of(run), texts, run.config["seeds"])
+    texts = dict.fromkeys(text for shifts in shift_groups(run).values() for text in shifts.values())
+    parts = parts_of(run)
+    if sum(len(part["right"]) for part in parts) != len(texts):
+        raise of_earlier_version(run)
+    return _shift_audit(parts, list(texts), run.config["seeds"])
 
 
 def shift_groups(run: Run) -> dict[str, dict[str, str]]:
@@ -133,6 +132,17 @@ def read_heat_map(run: Run) -> tuple[HeatMap, Tensor]:
     height, width = config["image_size"]
     found = _heat_map(parts, config["norm"], config["step"], (height, width), config["n"])
     return found, parts[-1]["sensitivity"]
+
+
+def _each_once(groups: Mapping[str, Mapping[str, Shift]]) -> list[list[Shift]]:
+    """Of each group the shifts that no earlier one has, where there are any."""
+    known: set[str] = set()
+    pieces = []
+    for shifts in groups.values():
+        new = {str(one): one for one in shifts.values() if str(one) not in known}
+        known |= set(new)
+        pieces.append(list(new.values()))
+    return [piece for piece in pieces if piece]
 
 
 def _shift_audit(parts: Sequence[Tensors], shifts: Sequence[str], seeds: Sequence[int]) -> ShiftAudit:
