@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from benchmarks.machines import Machines
 
 from notbugs.app.cli import main
+from notbugs.models import build, save_model
 
 
 @dataclass(frozen=True)
@@ -41,3 +43,19 @@ def browser() -> Iterator[object]:
         browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Machines]:
+    """A machine of one core, and whatever a test adds."""
+    pytest.importorskip("ray", reason="Ray is not installed")
+    machines = Machines()
+    yield machines
+    machines.end()
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    path = tmp_path / "model.safetensors"
+    save_model(build("convnet-8-8-8-8", classes=10, seed=0), path)
+    return path

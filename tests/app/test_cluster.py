@@ -1,11 +1,6 @@
 """Commands on a Ray cluster: the same bytes as here, also where a machine dies."""
 
-import re
-import socket
-import subprocess
-import sys
 import textwrap
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,21 +10,14 @@ import pytest
 import torch
 from benchmarks.contents import contents
 from benchmarks.machines import Machines
+from clustered import finish, start, there
 from miniature import miniature_control
 
 from notbugs import recipes
-from notbugs.cluster.head import watch_head
-from notbugs.models import build, save_model
 
 pytest.importorskip("ray", reason="Ray is not installed")
 
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Machines]:
-    """A machine of one core, and whatever a test adds."""
-    machines = Machines()
-    yield machines
-    machines.end()
+Command = Callable[..., Any]
 
 
 @pytest.fixture(autouse=True)
@@ -39,39 +27,6 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    path = tmp_path / "model.safetensors"
-    save_model(build("convnet-8-8-8-8", classes=10, seed=0), path)
-    return path
-
-
-def start(cluster: Machines, *command: object, cwd: Path | None = None) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, *map(str, command)],
-        env=cluster.environment,
-        cwd=cwd,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-
-
-def finish(process: subprocess.Popen[str]) -> str:
-    said, errors = process.communicate()
-    assert (process.returncode, errors) == (0, ""), "it is quiet, and so is Ray"
-    return said
-
-
-def there(cluster: Machines, *tokens: object, out: object) -> subprocess.Popen[str]:
-    """A command on the cluster."""
-    options = ("--out", out, "--on", "ray", "--ray-address", cluster.address, "--quiet")
-    return start(cluster, "-m", "notbugs.app", *tokens, *options)
-
-
-Command = Callable[..., Any]
 
 
 def test_a_machine_dies_and_the_bytes_are_the_same(
@@ -181,27 +136,6 @@ def test_stages_that_need_a_gpu_for_their_shards_leave_it_to_them(tmp_path: Path
     assert found == ["[0, 1, 2]", "[0, 1, 2]", "trained"]
 
 
-@pytest.mark.parametrize(
-    ("words", "line"),
-    [
-        ("train --data digits --on ray", "train runs here"),
-        ("build robust --model MODEL --data digits --ray-gpus 1 --on ray", "needs a GPU here as well"),
-        (
-            "build robust --model MODEL --data digits --ray-gpus 1",
-            "--ray-address and --ray-gpus go with --on ray",
-        ),
-    ],
-)
-def test_what_a_cluster_is_not_for_is_refused(
-    words: str, line: str, tmp_path: Path, model: Path, notbugs: Command
-) -> None:
-    tokens = [str(model) if word == "MODEL" else word for word in words.split()]
-    outcome = notbugs(*tokens, "--out", tmp_path / "runs")
-    assert outcome.code == 2
-    assert line in outcome.err
-    assert not (tmp_path / "runs").exists()
-
-
 SCRIPT = """
 import logging, sys, time
 from functools import partial
@@ -255,92 +189,6 @@ def test_tasks_wait_for_what_they_need_and_errors_come_home(tmp_path: Path, clus
     assert refused == "this cannot be done"
     assert "no machine of the cluster has the 1 CPU and 2 GPU that a task takes" in missing
     assert not (tmp_path / "never").exists()
-
-
-BROKEN = """
-from torch import nn
-
-class Broken(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.linear, self.calls = nn.Linear(3 * 32 * 32, 10), 0
-
-    def forward(self, images):
-        self.calls += 1
-        if self.calls > 6:
-            raise RuntimeError("no more")
-        return self.linear(images.flatten(1))
-"""
-
-
-def test_an_error_in_the_users_code_says_where_it_was(tmp_path: Path, cluster: Machines) -> None:
-    (tmp_path / "broken.py").write_text(BROKEN)
-    command = "-m notbugs.app audit broken:Broken --data digits --sections adversarial --suite quick --quiet"
-    options = ("--out", tmp_path / "runs", "--on", "ray", "--ray-address", cluster.address)
-    process = start(cluster, *command.split(), *options, cwd=tmp_path)
-    _, errors = process.communicate()
-    assert process.returncode == 2
-    assert re.fullmatch(
-        r"notbugs: the model raised RuntimeError: no more \(.*broken.py, line 12, in forward\)\n", errors
-    )
-
-
-def test_asked_to_end_it_ends_as_without_a_cluster(tmp_path: Path, cluster: Machines, model: Path) -> None:
-    command = ["build", "robust", "--data", "planted", "--model", model, "--steps", 400]
-    begun = there(cluster, *command, out=tmp_path / "ray")
-    while not list(tmp_path.glob("ray/*/shard-*")):
-        assert begun.poll() is None, begun.communicate()[1]
-        time.sleep(0.05)
-    begun.terminate()
-    _, errors = begun.communicate()
-    assert (begun.returncode, errors) == (
-        130,
-        "notbugs: stopped; the same command goes on with what was finished\n",
-    )
-
-
-def test_a_head_that_has_gone_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    gone = threading.Event()
-    with socket.create_server(("127.0.0.1", 0)) as head:
-        port = head.getsockname()[1]
-        watch_head("127.0.0.1", port, lost=0.5, every=0.1, then=gone.set)
-        assert not gone.wait(1.5)
-    assert gone.wait(60)
-    assert caplog.messages == [
-        f"the cluster's head at 127.0.0.1:{port} has gone; the same command goes on with what was finished"
-    ]
-
-
-def test_a_token_that_is_missing_is_asked_for(tmp_path: Path, cluster: Machines, model: Path) -> None:
-    command = [
-        "build",
-        "det",
-        "--data",
-        "digits",
-        "--model",
-        model,
-        "--out",
-        tmp_path / "runs",
-        "--on",
-        "ray",
-    ]
-    process = subprocess.run(
-        [sys.executable, "-m", "notbugs.app", *map(str, command), "--ray-address", cluster.address],
-        env={**cluster.environment, "RAY_AUTH_TOKEN": "", "HOME": str(tmp_path)},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert process.returncode == 2
-    assert "every machine needs the head's token in ~/.ray/auth_token" in process.stderr
-    assert process.stderr.count("\n") == 1
-
-
-def test_a_cluster_that_is_not_there_is_a_line(tmp_path: Path, cluster: Machines, model: Path) -> None:
-    command = ["build", "robust", "--data", "planted", "--model", model, "--out", tmp_path / "runs"]
-    process = start(cluster, "-m", "notbugs.app", *command, "--on", "ray", "--ray-address", "127.0.0.1:1")
-    _, errors = process.communicate()
-    assert process.returncode == 2
-    assert "no Ray cluster answers at 127.0.0.1:1" in errors
-    assert len(errors.strip().splitlines()) == 1
 
 
 def test_nothing_asks_for_ray_where_nobody_has_asked_for_it(

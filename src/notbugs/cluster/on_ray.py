@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, final
 
 import torch
@@ -64,7 +65,7 @@ class OnRay(Execution):
         needed = resources(ray, self.gpus, threads)
         slots = slots_of(ray, needed)
         ahead, settings = AHEAD * sum(slots), settings_here(threads, slots)
-        task = ray.remote(**needed, max_retries=RETRIES)(_make)
+        task = _shard_task(ray, **needed)
         kept = None  # before its turn: it holds the images, and the object store has room for few of these
         waiting = list(reversed(indices))
         running: dict[Any, int] = {}
@@ -113,6 +114,12 @@ class OnRay(Execution):
                 yield crew
         finally:
             crew.end()
+
+
+@cache
+def _shard_task(ray: Any, *, num_cpus: float, num_gpus: float) -> Any:
+    """One for all pieces of work: Ray keeps the order of one task's calls, not of several tasks'."""
+    return ray.remote(num_cpus=num_cpus, num_gpus=num_gpus, max_retries=RETRIES)(_make)
 
 
 def _ready(ray: Any, running: list[Any], timeout: float | None) -> list[Any]:
